@@ -1,0 +1,253 @@
+"""The command `minigrad`: tour, prove, draw, derive, cells.
+
+Exit status: 0 yes (proved, or done), 1 refuted, 2 wrong usage or bad input, 3 unknown (neither proved
+nor refuted), 70 a fault of minigrad itself, 130 interrupted. Results go to standard output, progress and
+errors to standard error; an output file or folder is whole or is not there.
+
+Only click is imported here: each command loads what it needs, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from .cells.cell import Cell
+
+STATUS = {"proved": 0, "refuted": 1, "unknown": 3}
+BAD_INPUT, FAULT, INTERRUPTED = 2, 70, 130
+MAX_TRAINING_STEPS = 100_000
+
+
+class CellType(click.ParamType):
+    """A built-in cell's name, or FILE.py:FUNCTION."""
+
+    name = "cell"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Cell:
+        """The cell; fails with a usage error that says what there is instead."""
+        from .cells.find import CellNotFound, find_cell
+
+        try:
+            return find_cell(value)
+        except CellNotFound as e:
+            self.fail(str(e), param, ctx)
+
+
+cell_argument = click.argument("cell", type=CellType(), metavar="CELL")
+
+
+@contextmanager
+def blaming(cell: Cell, *expected: type[Exception]) -> Iterator[None]:
+    """Report what is wrong with the user's cell or file as such; let faults of ours pass.
+
+    An exception that comes out of the cell's own code keeps that code's traceback.
+    """
+    from .cells.find import own_traceback
+
+    try:
+        yield
+    except Exception as e:
+        file = cell.fn.__code__.co_filename
+        through = any(f.f_code.co_filename == file for f, _ in traceback.walk_tb(e.__traceback__))
+        if through and not file.startswith(str(Path(__file__).parent)):
+            raise click.ClickException(f"{cell.name} raised:\n{own_traceback(e, file)}") from e
+        if isinstance(e, (ValueError, OSError, *expected)):  # what the house raises for bad input
+            raise click.ClickException(str(e)) from e
+        raise
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True}
+)
+@click.version_option(package_name="minigrad", message="%(prog)s %(version)s")
+def cli() -> None:
+    """See a recurrent cell unrolled, and prove its gradient.
+
+    CELL is a built-in name (`minigrad cells` lists them) or FILE.py:FUNCTION, a function with @cell.
+
+    Exit status: 0 yes, 1 refuted, 2 wrong usage or bad input, 3 neither proved nor refuted.
+    """
+
+
+@cli.command("tour")
+@click.option(
+    "--text", "file", type=click.Path(exists=True, dir_okay=False), help="UTF-8 text to learn from."
+)
+@click.option("-o", "folder", type=click.Path(), default="minigrad-tour", help="Folder to leave.")
+@click.option("--steps", type=click.IntRange(1, MAX_TRAINING_STEPS), default=500, help="Training steps.")
+@click.pass_context
+def tour_command(ctx: click.Context, file: str | None, folder: str, steps: int) -> None:
+    """Train a character LSTM, prove its gradient, draw it.
+
+    Leaves a folder with a page that shows the loss, a sample, the picture, the proof and the formula.
+    Learns from the source of Python's standard library unless another text is given.
+    """
+    from .tour import TourError, take
+
+    try:
+        verdict = take(file, folder, steps, say=click.echo)
+    except (TourError, OSError) as e:
+        raise click.ClickException(str(e)) from e
+    ctx.exit(STATUS[verdict])
+
+
+@cli.command("prove")
+@cell_argument
+@click.option("--json", "as_json", is_flag=True, help="Print the proof as JSON.")
+@click.option("--witness", is_flag=True, help="Compare with sympy.diff too, over a few steps: slower.")
+@click.option("--certificate", metavar="FILE", help="Leave a certificate of the step, for `verify`.")
+@click.pass_context
+def prove_command(
+    ctx: click.Context, cell: Cell, as_json: bool, witness: bool, certificate: str | None
+) -> None:
+    """Prove that the BPTT gradient of CELL is right."""
+    from ._output import whole_file
+    from .prove import certificate as make_certificate
+    from .prove import prove
+
+    with blaming(cell):
+        proof = prove(cell, witness=witness)
+        if certificate:
+            with whole_file(certificate) as part:
+                part.write_text(json.dumps(make_certificate(cell)), encoding="utf-8")
+    click.echo(json.dumps(proof.to_dict(), indent=2) if as_json else str(proof))
+    ctx.exit(STATUS[proof.verdict])
+
+
+@cli.command("check")
+@cell_argument
+@click.argument("backward", metavar="FILE.py:FUNCTION")
+@click.pass_context
+def check_command(ctx: click.Context, cell: Cell, backward: str) -> None:
+    """Judge a hand-written backward of CELL, in numpy.
+
+    FUNCTION asks by name for what it needs (h, x, dh, ... for one step; xs, h0, dhs, ... for a sequence) and
+    returns a dict of gradients by argument.
+    """
+    from .cells.find import CellNotFound, find_function
+    from .prove import check_backward
+
+    try:
+        function = find_function(backward)
+    except CellNotFound as e:
+        raise click.UsageError(str(e)) from e
+    with blaming(cell, TypeError):
+        found = check_backward(cell, function)
+    click.echo(str(found))
+    ctx.exit(STATUS[found.verdict])
+
+
+@cli.command("compare")
+@click.argument("a", type=CellType(), metavar="CELL")
+@click.argument("b", type=CellType(), metavar="CELL")
+@click.pass_context
+def compare_command(ctx: click.Context, a: Cell, b: Cell) -> None:
+    """Prove two cells equal, under a map of weights if need be, or show where they differ."""
+    from .prove import compare
+
+    with blaming(a):
+        found = compare(a, b)
+    click.echo(str(found))
+    ctx.exit(0 if found else STATUS["unknown"] if found.verdict == "unknown" else STATUS["refuted"])
+
+
+@cli.command("verify")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.pass_context
+def verify_command(ctx: click.Context, file: str) -> None:
+    """Check a certificate with a small checker that shares no code with the prover."""
+    from .verify import verify_file
+
+    try:
+        wrong = verify_file(file)
+    except (ValueError, KeyError, TypeError) as e:
+        raise click.ClickException(f"{file}: {e}") from e
+    click.echo(f"wrong: {', '.join(wrong)}" if wrong else "the certificate holds")
+    ctx.exit(STATUS["refuted" if wrong else "proved"])
+
+
+@cli.command("draw")
+@cell_argument
+@click.option("--steps", type=int, default=4, help="Time steps T.")
+@click.option("-o", "output", required=True, help="FILE.svg, .dot, .png or .pdf", metavar="FILE")
+@click.option("--values", is_flag=True, help="Show values, and the gradient that flows back.")
+@click.option("--level", default="gates", help="gates, or ops for every operation.")
+@click.option("--theme", default="light", help="light or dark.")
+def draw_command(cell: Cell, steps: int, output: str, values: bool, level: str, theme: str) -> None:
+    """Draw CELL unrolled over time, with numbers drawn at random."""
+    from .draw import RenderError, draw
+
+    with blaming(cell, RenderError):
+        draw(cell, steps, values=values, level=level, theme=theme).save(output)
+    click.echo(output)
+
+
+@cli.command("derive")
+@cell_argument
+@click.option("--latex", "form", flag_value="latex", help="As LaTeX.")
+@click.option("--markdown", "form", flag_value="markdown", help="As Markdown with formulas.")
+@click.option("--text", "form", flag_value="text", default=True, help="As plain text (the default).")
+def derive_command(cell: Cell, form: str) -> None:
+    """Derive the BPTT formula of CELL, step by step."""
+    from .prove import derive
+
+    with blaming(cell):
+        derivation = derive(cell)
+        click.echo(getattr(derivation, form)())
+
+
+@cli.command("cells")
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+def cells_command(as_json: bool) -> None:
+    """List the built-in cells."""
+    from .cells import CELLS
+
+    rows = [
+        {
+            "name": c.name,
+            "states": list(c.states),
+            "inputs": list(c.inputs),
+            "parameters": {p: c.shape_text(p) for p in c.params},
+            "about": c.doc.splitlines()[0] if c.doc else "",
+        }
+        for c in CELLS.values()
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    width = max(len(str(r["name"])) for r in rows)
+    for r in rows:
+        click.echo(f"{r['name']:<{width}}  {r['about']}")
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command and leave with its exit status (see the module's text)."""
+    sys.exit(_status(args))
+
+
+def _status(args: Sequence[str] | None) -> int:
+    """What click's standalone mode does, except that 1 is kept for "refuted"."""
+    try:
+        return cli.main(args, prog_name="minigrad", standalone_mode=False) or 0
+    except click.ClickException as e:
+        e.show()
+        return BAD_INPUT
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted; nothing was written.", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:  # `minigrad cells | head -1` closes our output: not an error
+        sys.stdout = None
+        return 0
+    except Exception:
+        traceback.print_exc()
+        click.echo("This is a fault of minigrad, not of your input: please report it.", err=True)
+        return FAULT

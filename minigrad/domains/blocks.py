@@ -1,0 +1,220 @@
+"""Symbolic sizes: a number of entries that is not known, such as n, n+d or 4*n.
+
+An axis is a tuple of blocks, and a block is the name of a size or 1; so ("n", "d") is the axis of
+[h, x]. A `Size` is compared like a number; sizes are at least 1. Every comparison that is answered "not
+equal" although some sizes would make it equal is noted in `COMPARED`, so that a proof can look at
+those sizes too (or say that it did not).
+"""
+
+from __future__ import annotations
+
+import itertools
+import numbers
+from collections.abc import Iterator
+from typing import Any
+
+Blocks = tuple[Any, ...]  # names of sizes, and 1
+COMPARED: set[tuple[Blocks, Blocks]] = set()  # pairs answered "not equal", without their common blocks
+
+
+class Undecided(NotImplementedError):
+    """An operation that has no meaning, or no implementation here, on arrays of symbolic size."""
+
+
+class Size:
+    """A symbolic number of entries: the sum of its blocks."""
+
+    __slots__ = ("blocks",)
+
+    def __init__(self, blocks: Blocks) -> None:
+        self.blocks = blocks
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, (Size, int)):
+            return NotImplemented
+        if isinstance(other, int) and other < len(self.blocks):
+            return False  # each block is at least 1
+        mine, theirs = without_common(self.blocks, blocks_of(other))
+        if not mine or not theirs:
+            return not mine and not theirs
+        if not (_is_below(mine, theirs) or _is_below(theirs, mine)):
+            COMPARED.add((mine, theirs))
+        return False
+
+    def __hash__(self) -> int:
+        return hash(tuple(sorted(map(str, self.blocks))))
+
+    def __add__(self, other: Any) -> Any:
+        return size_of(self.blocks + blocks_of(other))
+
+    def __radd__(self, other: Any) -> Any:
+        return size_of(blocks_of(other) + self.blocks)
+
+    def __sub__(self, other: Any) -> Any:
+        mine, theirs = without_common(self.blocks, blocks_of(other))
+        if theirs:
+            raise Undecided(f"size {self} - {other}: which is larger is not known")
+        return size_of(mine)
+
+    def __rsub__(self, other: Any) -> Any:
+        raise Undecided(f"size {other} - {self}: which is larger is not known")
+
+    def __mul__(self, k: Any) -> Any:
+        return size_of(self.blocks * k) if isinstance(k, int) else Product((self, k))
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, k: Any) -> Any:
+        part = self.blocks[: len(self.blocks) // k] if isinstance(k, int) else ()
+        if part * k != self.blocks:
+            raise Undecided(f"size {self} // {k}: not known to divide evenly")
+        return size_of(part)
+
+    def __mod__(self, k: Any) -> int:
+        self // k
+        return 0
+
+    def __rmod__(self, other: Any) -> Any:
+        raise Undecided(f"a number of entries modulo the size {self}; write the sizes of a reshape out")
+
+    def __gt__(self, other: Any) -> bool:
+        if isinstance(other, int) and other < len(self.blocks):
+            return True
+        raise Undecided(f"whether the size {self} is larger than {other} depends on the size")
+
+    def __ge__(self, other: Any) -> bool:
+        return self > other - 1 if isinstance(other, int) else self > other
+
+    def __le__(self, other: Any) -> bool:
+        return not self > other
+
+    def __lt__(self, other: Any) -> bool:
+        return not self >= other
+
+    def __neg__(self) -> Any:
+        raise Undecided(f"a single index into an axis of symbolic size {self}")
+
+    def __index__(self) -> int:
+        raise Undecided(f"a loop or an index over the symbolic size {self}")
+
+    def indices(self, k: slice) -> tuple[Any, Any, int]:
+        """As slice.indices, for slices that begin and end at blocks."""
+        if k.step not in (None, 1):
+            raise Undecided(f"a slice with step {k.step} of an axis of size {self}")
+        start, stop = (self - -e if isinstance(e, int) and e < 0 else e for e in (k.start, k.stop))
+        return 0 if start is None else start, self if stop is None else stop, 1
+
+    def __repr__(self) -> str:
+        return "+".join(
+            f"{c}*{b}" if c > 1 and b != 1 else str(b if b != 1 else c)
+            for b, c in {b: self.blocks.count(b) for b in self.blocks}.items()
+        )
+
+
+class Product:
+    """A product of sizes, such as the number of entries of an array; a number, and no axis."""
+
+    __slots__ = ("factors",)
+
+    def __init__(self, factors: tuple[Any, ...]) -> None:
+        self.factors = factors
+
+    def __mul__(self, k: Any) -> Product:
+        return Product((*self.factors, k))
+
+    __rmul__ = __mul__
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, int) and other < 2:
+            return other == 1 and all(f == 1 for f in self.factors)
+        raise Undecided(f"{self} == {other}: depends on the sizes")
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __gt__(self, other: Any) -> bool:
+        if isinstance(other, int) and other < 1:
+            return True
+        raise Undecided(f"whether {self} is larger than {other} depends on the sizes")
+
+    __ge__, __le__, __lt__ = Size.__ge__, Size.__le__, Size.__lt__
+
+    def __index__(self) -> int:
+        raise Undecided(f"an axis of {self} entries")
+
+    __int__ = __index__
+
+    def __repr__(self) -> str:
+        return " * ".join(f"({f})" if "+" in repr(f) else repr(f) for f in self.factors)
+
+
+numbers.Real.register(Size)
+numbers.Real.register(Product)
+
+
+class Shape(tuple):
+    """A shape with symbolic sizes; compared without asking about sizes where the answer is known."""
+
+    __slots__ = ()
+    __hash__ = tuple.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, tuple) and len(self) == len(other) and all(map(_same, self, other))
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+
+def _same(a: Any, b: Any) -> bool:
+    return a == b
+
+
+def _is_below(a: Blocks, b: Blocks) -> bool:
+    """Whether a, a plain number, is less than b, which has more blocks of at least 1 each."""
+    return all(block == 1 for block in a) and len(a) < len(b)
+
+
+def without_common(a: Blocks, b: Blocks) -> tuple[Blocks, Blocks]:
+    """Both, sorted, without the blocks that they have in common."""
+    if a == b:
+        return (), ()
+    left, right = list(a), []
+    for block in b:
+        if block in left:
+            left.remove(block)
+        else:
+            right.append(block)
+    return tuple(sorted(left, key=str)), tuple(sorted(right, key=str))
+
+
+def size_of(blocks: Blocks) -> Any:
+    """The blocks as a Size, or as a plain int if none is symbolic."""
+    for b in blocks:
+        if b != 1:
+            return Size(blocks)
+    return len(blocks)
+
+
+def blocks_of(n: Any) -> Blocks:
+    """A Size or an int as blocks."""
+    return n.blocks if isinstance(n, Size) else (1,) * int(n)
+
+
+def choices(axes: tuple[Blocks, ...]) -> Iterator[tuple[int, ...]]:
+    """Every choice of one block per axis."""
+    return itertools.product(*(range(len(b)) for b in axes))
+
+
+def broadcast_axes(a: tuple[Blocks, ...], b: tuple[Blocks, ...]) -> tuple[Blocks, ...]:
+    """numpy's broadcasting of two shapes of blocks. Raises ValueError where it has none for all sizes."""
+    if a == b:
+        return a
+    n = max(len(a), len(b))
+    pairs = zip(((1,),) * (n - len(a)) + a, ((1,),) * (n - len(b)) + b, strict=True)
+    out = []
+    for x, y in pairs:
+        if x != y and (1,) not in (x, y):
+            if size_of(x) == size_of(y):
+                raise Undecided(f"axes {x} and {y} have one size, but their blocks are in another order")
+            raise ValueError(f"sizes {size_of(x)} and {size_of(y)} cannot be broadcast together")
+        out.append(y if x == (1,) else x)
+    return tuple(out)

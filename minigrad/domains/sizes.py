@@ -1,0 +1,446 @@
+"""Arrays of symbolic size: the engine's own rules run on them, so a proof holds for every size.
+
+An axis is a tuple of blocks (`blocks.py`): n+d is the axis of [h, x], and 4*n that of four gates. For
+each choice of blocks, an entry is a `Sum` in the free indices -1 (last axis), -2, ... Every assumption
+(no entry at a kink, indices in range) is noted as a condition of whatever is proved, and every
+comparison of sizes is noted in `COMPARED`.
+
+Guarantee: what is computed holds at every size that meets the conditions. An operation that cannot
+be done on symbolic sizes raises `Undecided`, naming itself; it is never approximated.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from ..engine.core import Tensor, leaf, register
+from .atoms import Atoms
+from .blocks import (
+    COMPARED,
+    Blocks,
+    Product,
+    Shape,
+    Size,
+    Undecided,
+    blocks_of,
+    broadcast_axes,
+    choices,
+    size_of,
+)
+from .contractions import Sum
+from .kinks import Kinks
+from .symbols import exact
+
+__all__ = [
+    "ATOMS", "SIZES", "Blocks", "Size", "Sized", "Sizes", "Undecided", "array", "blocks_of", "fresh",
+    "size_of", "sized_tensor",
+]  # fmt: skip
+
+NUMBERS, INDICES = np.dtype(object), np.dtype("int64")
+KINK = "no argument of relu, abs, maximum, or a comparison is exactly at its kink"
+TIE = "no two entries share a maximum"
+RANGE = "index arrays hold whole numbers in range"
+BASE = "the base of a power whose exponent is an array is positive"
+
+
+class Sized:
+    """An array whose axes are blocks; `entries` maps a choice of block per axis to a Sum."""
+
+    __slots__ = ("_shape", "axes", "dtype", "entries")
+    __array_ufunc__ = None
+
+    def __init__(
+        self, axes: tuple[Blocks, ...], entries: dict[tuple[int, ...], Sum], dtype: Any = NUMBERS
+    ) -> None:
+        self.axes, self.entries, self.dtype = axes, entries, dtype
+        self._shape: Shape | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """A Size or an int per axis."""
+        if self._shape is None:
+            self._shape = Shape(map(size_of, self.axes))
+        return self._shape
+
+    ndim = property(lambda self: len(self.axes))
+    size = property(lambda self: 1 if all(n == 1 for n in self.shape) else math.inf)
+
+    @staticmethod
+    def make(
+        axes: tuple[Blocks, ...], entry: Callable[[tuple[int, ...]], Sum], dtype: Any = NUMBERS
+    ) -> Sized:
+        """The array with entry(choice) for every choice of blocks."""
+        return Sized(axes, {k: entry(k) for k in choices(axes)}, dtype)
+
+    def _with(self, other: Any, op: Callable[[Sum, Sum], Sum]) -> Sized:
+        b = other if isinstance(other, Sized) else SIZES.number(other)
+        axes = broadcast_axes(self.axes, b.axes)
+        return Sized.make(axes, lambda k: op(self.spread(k), b.spread(k)))
+
+    def spread(self, choice: tuple[int, ...]) -> Sum:
+        """The entry at a choice of blocks of a larger shape that this array broadcasts to."""
+        own = choice[len(choice) - self.ndim :]
+        return self.entries[tuple(0 if axis == (1,) else c for axis, c in zip(self.axes, own, strict=True))]
+
+    def each(self, fn: Callable[[Sum], Sum]) -> Sized:
+        """fn of every entry."""
+        return Sized(self.axes, {k: fn(e) for k, e in self.entries.items()})
+
+    def __add__(self, other: Any) -> Sized:
+        return self._with(other, lambda a, b: a + b)
+
+    def __sub__(self, other: Any) -> Sized:
+        return self._with(other, lambda a, b: a - b)
+
+    def __mul__(self, other: Any) -> Sized:
+        return self._with(other, lambda a, b: a * b)
+
+    def __truediv__(self, other: Any) -> Sized:
+        return self._with(other, lambda a, b: a * ATOMS.power(b, -1))
+
+    def __radd__(self, other: Any) -> Sized:
+        return self + other
+
+    def __rsub__(self, other: Any) -> Sized:
+        return -self + other
+
+    def __rmul__(self, other: Any) -> Sized:
+        return self * other
+
+    def __rtruediv__(self, other: Any) -> Sized:
+        return SIZES.number(other) / self
+
+    def __neg__(self) -> Sized:
+        return self.each(lambda e: -e)
+
+    def __bool__(self) -> bool:
+        raise Undecided("a branch on the value of a tensor, which would then hold for some values only")
+
+    def __len__(self) -> int:
+        return operator.index(self.shape[0])
+
+    def __getitem__(self, t: int) -> Sized:
+        """Entry t of the first axis."""
+        return SIZES.index(self, (t,) + (slice(None),) * (self.ndim - 1))
+
+    def min(self) -> int:
+        """0, which every index array is at least: noted as a condition."""
+        SIZES.assumed.add(RANGE)
+        return 0
+
+    max = min  # and below every size
+
+
+class Sizes(Kinks):
+    """The domain of arrays of symbolic size."""
+
+    name, rank, array_type = "sizes", 4, Sized
+
+    def __init__(self) -> None:
+        self.assumed: set[str] = set()
+
+    @property
+    def conditions(self) -> set[str]:
+        """All that has been assumed since `fresh`, in words."""
+        return self.assumed | {f"{Size(a)} != {Size(b)}" for a, b in COMPARED}
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise Undecided(f"{name} has no rule for arrays of symbolic size")
+
+    # ---- numbers ----
+    def number(self, c: Any) -> Sized:
+        """A constant, or a size, as an array without axes."""
+        if isinstance(c, Product):
+            return math.prod(map(self.number, c.factors), start=self.number(1))
+        if isinstance(c, Size):
+            total = Sum()
+            for b in c.blocks:
+                total = total + (Sum.number(1) if b == 1 else Sum.factor(f"#{b}", ()))
+            return Sized((), {(): total})
+        return Sized((), {(): c if isinstance(c, Sum) else Sum.number(_fraction(c))})
+
+    def scalar(self, c: Any, like: Any) -> Sized:
+        return self.number(c)
+
+    def lift(self, x: Any) -> Any:
+        if isinstance(x, tuple):
+            return tuple(map(self.lift, x))
+        if isinstance(x, Sized):
+            return x
+        return Sized.make(tuple((1,) * n for n in x.shape), lambda k: Sum.number(_fraction(x[k])), x.dtype)
+
+    def zeros(self, shape: Any, like: Any) -> Sized:
+        return Sized.make(tuple(map(blocks_of, shape)), lambda k: Sum())
+
+    # ---- functions of entries ----
+    def tanh(self, x: Sized) -> Sized:
+        return x.each(lambda e: ATOMS.atom("tanh", e))
+
+    def exp(self, x: Sized) -> Sized:
+        return x.each(lambda e: ATOMS.atom("exp", e))
+
+    def log(self, x: Sized) -> Sized:
+        return x.each(lambda e: ATOMS.atom("log", e))
+
+    def sqrt(self, x: Sized) -> Sized:
+        return x.each(lambda e: ATOMS.atom("sqrt", e))
+
+    def sin(self, x: Sized) -> Sized:
+        return x.each(lambda e: ATOMS.atom("sin", e))
+
+    def cos(self, x: Sized) -> Sized:
+        return x.each(lambda e: ATOMS.atom("cos", e))
+
+    def sign(self, x: Sized) -> Sized:
+        if any(e and not _is_number(e) for e in x.entries.values()):
+            self.assumed.add(KINK)
+        return x.each(lambda e: ATOMS.atom("sign", e))
+
+    def equal(self, x: Any, y: Any) -> Sized:
+        d = x - y
+        self.sign(d)  # for its condition
+        return d.each(lambda e: Sum.number(0 if e else 1))
+
+    def softplus(self, x: Sized) -> Sized:
+        return self.log(self.exp(x) + 1)
+
+    def power(self, x: Sized, y: Any) -> Sized:
+        if not isinstance(y, Sized):
+            return x.each(lambda e: ATOMS.power(e, _fraction(y)))
+        self.assumed.add(BASE)
+        for e in x.entries.values():
+            ATOMS.assume_positive(e)
+        return self.exp(y * self.log(x))
+
+    # ---- contractions and reductions ----
+    def matmul(self, a: Sized, b: Sized) -> Sized:
+        if a.axes[-1] != b.axes[-2]:
+            if a.shape[-1] == b.shape[-2]:
+                raise Undecided(f"matmul: blocks {a.axes[-1]} against {b.axes[-2]}, in another order")
+            raise ValueError(f"matmul: inner sizes {a.shape[-1]} and {b.shape[-2]} differ")
+        lead = broadcast_axes(a.axes[:-2], b.axes[:-2])
+        inner = -1 - max(a.ndim, b.ndim)
+        lefts = {k: e.rename({-1: inner}) for k, e in a.entries.items()}
+        rights = {k: e.rename({-2: inner}) for k, e in b.entries.items()}
+        left, right = Sized(a.axes, lefts), Sized(b.axes, rights)
+
+        def entry(k: tuple[int, ...]) -> Sum:
+            total = Sum()
+            for c, dim in enumerate(a.axes[-1]):
+                term = left.spread((*k[:-1], c)) * right.spread((*k[:-2], c, k[-1]))
+                total = total + (term if dim == 1 else term.sum_over(inner, dim))
+            return total
+
+        return Sized.make((*lead, a.axes[-2], b.axes[-1]), entry)
+
+    def sum(self, x: Sized, axis: Any, keepdims: bool = False) -> Sized:
+        axis = (axis,) if isinstance(axis, int) else axis
+        at = {x.ndim + a: a for a in axis}
+
+        def entry(k: tuple[int, ...]) -> Sum:
+            total = Sum()
+            for gone in choices(tuple(x.axes[i] for i in at)):
+                full = list(k)
+                for i, c in zip(at, gone, strict=True):
+                    full[i] = c
+                dims = {a: x.axes[i][full[i]] for i, a in at.items() if x.axes[i][full[i]] != 1}
+                total = total + x.entries[tuple(full)].bind(dims)
+            return total
+
+        y = Sized.make(tuple((1,) if i in at else b for i, b in enumerate(x.axes)), entry)
+        return y if keepdims else self._drop(y, set(at))
+
+    def _drop(self, x: Sized, gone: set[int]) -> Sized:
+        """Axes of size 1 (counted from the left) taken away."""
+        left = [i for i in range(x.ndim) if i not in gone]
+        names = {i - x.ndim: j - len(left) for j, i in enumerate(left)}
+        return Sized(
+            tuple(x.axes[i] for i in left),
+            {tuple(k[i] for i in left): e.rename(names) for k, e in x.entries.items()}, x.dtype,
+        )  # fmt: skip
+
+    def logsumexp(self, x: Sized, axis: Any, keepdims: bool) -> Sized:
+        return self.log(self.sum(self.exp(x), axis, keepdims))
+
+    def is_max(self, x: Sized, axis: Any) -> Sized:
+        self.assumed.add(TIE)
+        key = ("ismax", axis, x.axes, tuple(sorted(x.entries.items(), key=lambda ke: ke[0])))
+        tag = ATOMS.names.setdefault(key, f"ismax#{len(ATOMS.names)}")
+        return array(tag, *x.axes)
+
+    # ---- layout ----
+    def reshape(self, x: Sized, shape: tuple, ndim: int) -> Sized:
+        target = x.axes[: x.ndim - ndim] + tuple(map(blocks_of, shape))
+        if [b for b in x.axes if b != (1,)] != [b for b in target if b != (1,)]:
+            raise Undecided(f"reshape of {x.shape} to {shape}: only axes of size 1 can come and go")
+        x = self._drop(x, {i for i, b in enumerate(x.axes) if b == (1,)})
+        at = [i for i, b in enumerate(target) if b != (1,)]
+        names = {j - x.ndim: i - len(target) for j, i in enumerate(at)}
+        return Sized.make(target, lambda k: x.entries[tuple(k[i] for i in at)].rename(names), x.dtype)
+
+    def broadcast(self, x: Sized, shape: tuple, ndim: int) -> Sized:
+        target = x.axes[: x.ndim - ndim] + tuple(map(blocks_of, shape))
+        if broadcast_axes(x.axes, target) != target:
+            raise ValueError(f"broadcast of {x.shape} to {shape}")
+        return Sized.make(target, x.spread, x.dtype)
+
+    def transpose(self, x: Sized, axes: tuple) -> Sized:
+        order = [*range(-x.ndim, -len(axes)), *axes]
+        names = {a: i - x.ndim for i, a in enumerate(order)}
+        return Sized(
+            tuple(x.axes[a] for a in order),
+            {tuple(k[a] for a in order): e.rename(names) for k, e in x.entries.items()}, x.dtype,
+        )  # fmt: skip
+
+    def concat(self, xs: Any, axis: int) -> Sized:
+        at = xs[0].ndim + axis
+        rest = xs[0].axes[:at], xs[0].axes[at + 1 :]
+        entries, joined = {}, ()
+        for x in xs:
+            if (x.axes[:at], x.axes[at + 1 :]) != rest:
+                raise ValueError(f"concat: shapes {[y.shape for y in xs]} differ outside axis {axis}")
+            for k, e in x.entries.items():
+                entries[(*k[:at], k[at] + len(joined), *k[at + 1 :])] = e
+            joined += x.axes[at]
+        return Sized((*rest[0], joined, *rest[1]), entries, xs[0].dtype)
+
+    def stack(self, xs: Any, axis: int) -> Sized:
+        at = xs[0].ndim + 1 + axis
+        return self.concat([self._insert(x, at) for x in xs], axis)
+
+    def _insert(self, x: Sized, at: int) -> Sized:
+        """An axis of size 1 put before axis `at`."""
+        names = {i - x.ndim: i - x.ndim - 1 for i in range(at)}
+        return Sized(
+            (*x.axes[:at], (1,), *x.axes[at:]),
+            {(*k[:at], 0, *k[at:]): e.rename(names) for k, e in x.entries.items()}, x.dtype,
+        )  # fmt: skip
+
+    def _span(self, axis: Blocks, k: Any) -> range:
+        """The blocks that an index or a slice takes; it must begin and end at blocks."""
+        whole = range(len(axis))
+        if size_of(axis).__class__ is int:
+            return whole[k] if isinstance(k, slice) else range(whole[k], whole[k] + 1)
+        if not isinstance(k, slice):
+            k = slice(k, k + 1)
+        if k.step not in (None, 1):
+            raise Undecided(f"a slice with step {k.step} of an axis of blocks {axis}")
+        ends = []
+        for edge in (0 if k.start is None else k.start, size_of(axis) if k.stop is None else k.stop):
+            at = next((i for i in range(len(axis) + 1) if size_of(axis[:i]) == edge), None)
+            if at is None:
+                raise Undecided(f"a slice at {edge} of an axis of blocks {axis}, which is inside a block")
+            ends.append(at)
+        return range(*ends)
+
+    def index(self, x: Sized, key: tuple) -> Sized:
+        lead = x.ndim - len(key)
+        spans = [range(len(b)) for b in x.axes[:lead]]
+        spans += [self._span(b, k) for b, k in zip(x.axes[lead:], key, strict=True)]
+        axes = tuple(tuple(b[i] for i in s) for b, s in zip(x.axes, spans, strict=True))
+
+        def entry(k: tuple[int, ...]) -> Sum:
+            return x.entries[tuple(s[c] for c, s in zip(k, spans, strict=True))]
+
+        part = Sized.make(axes, entry, x.dtype)
+        return self._drop(part, {lead + i for i, k in enumerate(key) if not isinstance(k, slice)})
+
+    def place(self, x: Sized, key: tuple, shape: tuple, onto: Sized | None = None) -> Sized:
+        ints = [i for i, k in enumerate(key) if not isinstance(k, slice)]
+        lead = x.ndim - (len(key) - len(ints))
+        for i in ints:
+            x = self._insert(x, lead + i)
+        axes = x.axes[:lead] + tuple(map(blocks_of, shape))
+        spans = [range(len(b)) for b in axes[:lead]]
+        spans += [self._span(b, k) for b, k in zip(axes[lead:], key, strict=True)]
+        entries = {k: Sum() for k in choices(axes)} if onto is None else dict(onto.entries)
+        for k, e in x.entries.items():
+            at = tuple(s[c] for c, s in zip(k, spans, strict=True))
+            entries[at] = entries[at] + e
+        return Sized(axes, entries, x.dtype)
+
+    # ---- look-ups: products with a matrix of ones and zeros ----
+    def one_hot(self, i: Sized, n: Any, dtype: str) -> Sized:
+        """Rows with a 1 at i: an opaque tensor, one per array of indices."""
+
+        def entry(k: tuple[int, ...]) -> Sum:
+            e = i.entries[k[:-1]]
+            ((fs, dims),) = e.terms if len(e.terms) == 1 else ((None, ()),)
+            if dims or not fs or len(fs) > 1 or e != Sum.factor(*fs[0][0]):
+                raise Undecided("a look-up with indices that are computed, and not an input")
+            (name, idx), _ = fs[0]
+            return Sum.factor(f"onehot({name})", (*(a - 1 for a in idx), -1))
+
+        self.assumed.add(RANGE)
+        if blocks_of(n) == (1,):
+            return Sized.make((*i.axes, (1,)), lambda k: Sum.number(1))
+        if len(blocks_of(n)) != 1:
+            raise Undecided(f"one_hot in an axis of {n} entries, which is not one block")
+        return Sized.make((*i.axes, blocks_of(n)), entry)
+
+    def gather(self, x: Sized, indices: Any, ndim: int, at: int) -> Sized:
+        if len(indices) != 1 or x.ndim != ndim or ndim > 2:
+            raise Undecided("a look-up other than of the entries of a vector or the rows of a matrix")
+        rows = self.one_hot(indices[0], x.shape[0], "")
+        if ndim == 1:
+            return self.sum(rows * x, -1)
+        return self.sum(self._insert(rows, rows.ndim) * x, -2)
+
+    def scatter(self, x: Sized, indices: Any, shape: tuple, at: int) -> Sized:
+        if len(indices) != 1 or len(shape) > 2:
+            raise Undecided("a look-up other than of the entries of a vector or the rows of a matrix")
+        rows = self.one_hot(indices[0], shape[0], "")
+        if len(shape) == 1:
+            y = self._insert(x, x.ndim) * rows
+        else:
+            y = self._insert(x, x.ndim - 1) * self._insert(rows, rows.ndim)
+        return self.sum(y, tuple(range(-y.ndim, -len(shape))))
+
+
+def _fraction(c: Any) -> Any:
+    """A number as a whole number or a Fraction; floats as they are written."""
+    if isinstance(c, (int, Fraction)):
+        return int(c) if isinstance(c, int) else c
+    q = exact(c)
+    return Fraction(int(q.p), int(q.q))
+
+
+def _is_number(e: Sum) -> bool:
+    return all(not fs for fs, _ in e.terms)
+
+
+ATOMS, SIZES = Atoms(), Sizes()
+register(Sized, SIZES)
+
+
+@contextmanager
+def fresh() -> Iterator[Sizes]:
+    """A block with no atoms and no conditions noted at its start."""
+    ATOMS.clear()
+    SIZES.assumed.clear()
+    COMPARED.clear()
+    yield SIZES
+
+
+def array(name: str, *axes: Blocks, dtype: Any = NUMBERS) -> Sized:
+    """An opaque tensor of the given blocks: entry name[choice][indices]. dtype: INDICES for index arrays."""
+
+    def entry(k: tuple[int, ...]) -> Sum:
+        tag = name + (f".{'.'.join(map(str, k))}" if any(len(b) > 1 for b in axes) else "")
+        return Sum.factor(tag, tuple(i - len(axes) for i, b in enumerate(axes) if b[k[i]] != 1))
+
+    return Sized.make(axes, entry, dtype)
+
+
+def sized_tensor(name: str, *axes: Blocks, requires_grad: bool = True) -> Tensor:
+    """A leaf Tensor of symbolic size."""
+    return leaf(array(name, *axes), requires_grad, name)

@@ -1,0 +1,156 @@
+"""Where the gradient comes from and how it flows: the loss, arrows against the data, and their profile."""
+
+from __future__ import annotations
+
+import math
+
+from .names import pretty, text_width
+from .scene import Point
+from .stage import DECADES, Pen, Stage, log_part
+
+WIDEST = 5.0
+TALLEST = 34.0
+
+
+def draw_gradients(stage: Stage, pen: Pen) -> None:
+    """Per state line, an arrow back over each step, as wide as the log of its norm, and a bar per state."""
+    known = [n for row in stage.rec.carried for s in row if (n := stage.norm(s)) is not None]
+    if not known:
+        return
+    peak, n_lines = max(filter(math.isfinite, known), default=0.0), len(stage.lines)
+    floor = max(max(s.frame[1] + 20, s.high + 12) for s in stage.steps)
+    left, right = stage.state_x(0) - 20, stage.state_x(stage.T) + 20
+    pen.box(
+        "profile",
+        (left + right) / 2,
+        floor - 1,
+        right - left,
+        0.5,
+        "box",
+        "gradient",
+        "gradient",
+        thick=0.0,
+        kind="grad",
+    )
+    for k, y in enumerate(stage.lines):
+        for t in range(stage.T + 1):
+            norm = stage.norm(stage.rec.carried[t][k])
+            if norm is None:
+                continue
+            tip = f"norm of dL/d{stage.state_name(t, k)}: {norm:.3e}"
+            part = log_part(norm, peak)
+            if t < stage.T:
+                _arrow(stage, pen, k, t, y + (12.0 if stage.steps[0].on_top[k] else -12.0), part, tip)
+            h, x = 1 + TALLEST * part, stage.state_x(t) + 13 * (k - (n_lines - 1) / 2)
+            fill = "gradient" if k == n_lines - 1 else "state"
+            pen.box(
+                f"bar-s{k}-{t}",
+                x,
+                floor + h / 2,
+                11,
+                h,
+                "box",
+                fill,
+                "gradient",
+                kind=f"bar grad state{k}",
+                tip=tip,
+            )
+    _scale(stage, pen, floor)
+
+
+def _arrow(stage: Stage, pen: Pen, k: int, t: int, y: float, part: float, tip: str) -> None:
+    half = stage.sizes.state[0] / 2
+    ends = ((stage.state_x(t + 1) - half, y), (stage.state_x(t) + half, y))
+    pen.line(
+        f"grad-s{k}-{t + 1}", f"s{k}-{t + 1}", f"s{k}-{t}", ends, "gradient", 0.5 + WIDEST * part, alpha=0.65,
+        kind=f"grad state{k} t{t + 1}", tip=tip,
+    )  # fmt: skip
+
+
+def _scale(stage: Stage, pen: Pen, floor: float) -> None:
+    """What the bars mean, at their left."""
+    n = len(stage.lines)
+    words = [f"{'■' if k == n - 1 else '□'} ‖∂L/∂{pretty(name)}‖" for k, name in enumerate(stage.rec.states)]
+    words.append(f"log scale, {DECADES:.0f} decades")
+    for i, text in enumerate(reversed(words)):
+        w = text_width(text, 9) + 2
+        pen.label(f"scale-{i}", stage.state_x(0) - 28 - w / 2, floor + 5 + 12 * i, w, text, "gradient", 9)
+
+
+def draw_loss(stage: Stage, pen: Pen) -> None:
+    """The loss at the right of what it reads last; at earlier steps that it reads, a small L."""
+    loss, T = stage.rec.loss, stage.T
+    if loss is None or not stage.lines:
+        return
+    for t in range(1, T):
+        for key in _read_at(stage, t):
+            (x, y), (w, h) = _center(stage, key, t), _size(stage, key)
+            a = (x + w / 2, y) if key[0] == "y" else (x, y - h / 2)
+            b = (a[0] + 16, y) if key[0] == "y" else (x, a[1] - 16)
+            _box(stage, pen, f"loss-{key}-{t}", _box_key(key, t), a, b, (15.0, 15.0), "L", 9)
+    text = f"L = {float(loss.value):.4g}"
+    last = (_read_at(stage, T) or ["s0"])[0]
+    (x, y), (w, _) = _center(stage, last, T), _size(stage, last)
+    right = stage.state_x(T) + stage.sizes.state[0] / 2 + 26
+    _box(
+        stage,
+        pen,
+        "loss",
+        _box_key(last, T),
+        (x + w / 2, y),
+        (right, y),
+        (text_width(text, 12, True) + 18, 24.0),
+        text,
+        12,
+    )
+
+
+def _read_at(stage: Stage, t: int) -> list[str]:
+    """Output boxes (y0) of step t that the loss reads; if none, its state lines (s0)."""
+    step, read = stage.rec.steps[t - 1], stage.rec.read_by_loss
+    drawn = [r for r in step.outputs if r[0] in ("node", "state", "input")]
+    found = [f"y{i}" for i, (kind, j) in enumerate(drawn) if kind == "node" and step.nodes[j].id in read]
+    carried = stage.rec.carried[t]
+    return found or [f"s{k}" for k, c in enumerate(carried) if c is not None and c.id in read]
+
+
+def _box_key(key: str, t: int) -> str:
+    return f"{key}-{t}" if key[0] == "s" else f"t{t}-{key}"
+
+
+def _size(stage: Stage, key: str) -> Point:
+    return stage.sizes.state if key[0] == "s" else stage.sizes.input
+
+
+def _center(stage: Stage, key: str, t: int) -> Point:
+    if key[0] == "s":
+        return stage.state_x(t), stage.lines[int(key[1:])]
+    spot = stage.steps[t - 1].spots[key]
+    return stage.x[t - 1] + spot.x, spot.y
+
+
+def _box(
+    stage: Stage, pen: Pen, key: str, source: str, a: Point, b: Point, size: Point, text: str, font: float
+) -> None:
+    """A box with the loss, which the wire from a to b enters."""
+    w, h = size
+    dx, dy = (w / 2, 0.0) if a[1] == b[1] else (0.0, -h / 2)
+    assert stage.rec.loss is not None
+    tip = f"the loss: {float(stage.rec.loss.value):.8g}"
+    pen.box(
+        key,
+        b[0] + dx,
+        b[1] + dy,
+        w,
+        h,
+        "rounded",
+        "gradient",
+        "gradient",
+        text,
+        "on_gate",
+        font,
+        True,
+        kind="loss",
+        tip=tip,
+    )
+    pen.line(f"to-{key}", source, key, (a, b), "ink", 1.4, kind="wire")

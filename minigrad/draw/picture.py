@@ -1,0 +1,185 @@
+"""`draw`: a cell or a recorded graph as a picture, unrolled over time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .._output import whole_file
+from ..cells.cell import Cell
+from ..cells.unroll import Unrolled, unroll
+from ..engine.core import Tensor, recording, tensor
+from ..engine.functions import mean
+from .compose import compose
+from .dot import to_dot
+from .graph import of_tensors
+from .measure import measure
+from .render import FORMATS, RenderError, render
+from .scene import Scene
+from .stage import Options
+from .steps import Recording, of_unrolled
+from .theme import theme as theme_colours
+
+MAX_STEPS = 1000
+MAX_NODES = 60_000
+LEVELS = ("gates", "ops")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn graph: `.scene` (plain data), `.dot` (text), `.svg()`, `.save(path)`; notebooks show it."""
+
+    scene: Scene
+    theme: str = "light"
+    check: float | None = field(default=None)  # largest |sum of the taps' shares - gradient|
+
+    @cached_property
+    def dot(self) -> str:
+        """Graphviz source, with every position in it."""
+        return to_dot(self.scene, self.theme)
+
+    def svg(self, engine: str = "auto") -> str:
+        """SVG text. engine: "dot" (the system's Graphviz), "wasm" (Graphviz as WebAssembly), or "auto"."""
+        return self._render("svg", engine).decode()
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write .svg, .png, .pdf or .dot, by the suffix; the file is whole or not there at all.
+
+        Raises ValueError for another suffix, RenderError for PNG and PDF without dot, OSError if the
+        path cannot be written.
+        """
+        suffix = Path(path).suffix.lower().lstrip(".")
+        if suffix not in (*FORMATS, "dot"):
+            raise ValueError(
+                f"draw: cannot save {os.fspath(path)!r}: its suffix says the format, and can be "
+                f"{', '.join('.' + f for f in (*FORMATS, 'dot'))}"
+            )
+        with whole_file(path) as part:
+            part.write_bytes(self.dot.encode() if suffix == "dot" else self._render(suffix))
+        return Path(path)
+
+    def _render(self, format: str, engine: str = "auto") -> bytes:
+        x0, _, x1, _ = self.scene.bounds()
+        return render(self.dot, format, x1 - x0, self.scene.title, self.scene.description, engine)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
+
+    def __repr__(self) -> str:
+        s = self.scene
+        return f"Picture({s.title!r}: {len(s.frames)} steps, {len(s.boxes)} boxes, {len(s.lines)} lines)"
+
+
+def draw(
+    what: Cell | Unrolled | Tensor | Sequence[Tensor],
+    steps: int = 4,
+    *,
+    level: str = "gates",
+    values: bool = False,
+    gradients: bool | None = None,
+    loss: Tensor | None = None,
+    theme: str = "light",
+    seed: int = 0,
+    title: str | None = None,
+) -> Picture:
+    """A picture of a cell unrolled over `steps` steps, of an `Unrolled`, or of the graph of tensors.
+
+    level: "gates" (the textbook's parts) or "ops" (every operation); values: show numbers as strips;
+    gradients: show dL/d(state) and each step's share of dL/d(parameter), by default if values are
+    shown and there is a loss. loss: a single number made from the graph; for a cell or an Unrolled
+    the mean square of the last output. theme: light or dark. For a cell, sizes are small and numbers
+    random, from `seed`; an Unrolled has its own number of steps.
+    Raises TypeError for what has no graph, ValueError for steps outside 1..1000 or unknown options.
+    """
+    if level not in LEVELS:
+        raise ValueError(f"draw: there is no level {level!r}; pass one of {', '.join(LEVELS)}")
+    theme_colours(theme)
+    _check_steps(steps)
+    wanted = values if gradients is None else gradients
+    rec, name = _recording(what, steps, seed, loss, wanted)
+    _check_size(rec)
+    numbers = measure(rec, rec.loss) if wanted and rec.loss is not None else None
+    if gradients and numbers is None:
+        raise ValueError(
+            "draw: gradients=True needs a loss, a single number made from this graph, and states or "
+            "parameters that require a gradient; pass loss=..., and make them with requires_grad=True"
+        )
+    T = len(rec.steps)
+    heading = title if title is not None else f"{name}, {T} time step{'s' * (T != 1)}" if rec.timed else name
+    return Picture(
+        compose(rec, Options(level, values), numbers, heading), theme, numbers.check if numbers else None
+    )
+
+
+def _recording(what: Any, steps: int, seed: int, loss: Tensor | None, wanted: bool) -> tuple[Recording, str]:
+    if isinstance(what, Cell):
+        what = _example(what, steps, seed)
+    if isinstance(what, Unrolled):
+        _check_steps(what.steps)
+        if loss is None and wanted:
+            with recording("all"):
+                loss = mean(what.outputs[-1] * what.outputs[-1])
+        return of_unrolled(what, loss), what.cell.name
+    tensors = [what] if isinstance(what, Tensor) else list(what) if isinstance(what, (list, tuple)) else []
+    if not tensors or not all(isinstance(t, Tensor) for t in tensors):
+        raise TypeError(f"draw takes a Cell, an Unrolled, a Tensor or a list of Tensors, not {_kind(what)}")
+    if all(t.op is None for t in tensors):
+        raise TypeError(
+            "draw: this tensor has no graph: it is a leaf, or was made where nothing is recorded. Compute "
+            "it from a leaf with requires_grad=True, or draw unroll(cell, ...)"
+        )
+    rec = of_tensors([*tensors, *([loss] if loss is not None else [])])
+    _check_steps(len(rec.steps))
+    return rec, tensors[0].name or "graph"
+
+
+def _kind(x: Any) -> str:
+    if isinstance(x, (list, tuple)):
+        return f"a list of {', '.join(sorted({type(v).__name__ for v in x})) or 'nothing'}"
+    return f"{type(x).__name__}" + ("; decorate it with @cell(...) to make a Cell" if callable(x) else "")
+
+
+def _check_steps(steps: int) -> None:
+    if not isinstance(steps, (int, np.integer)) or isinstance(steps, bool):
+        raise TypeError(f"draw: steps={steps!r}; pass a whole number of time steps")
+    if steps < 1:
+        raise ValueError(f"draw: steps={steps}; a picture has at least 1 time step")
+    if steps > MAX_STEPS:
+        raise ValueError(
+            f"draw: steps={steps:,} is more than the {MAX_STEPS:,} that are drawn; the steps are alike, so "
+            "draw a few of them, or the part of the sequence that matters"
+        )
+
+
+def _check_size(rec: Recording) -> None:
+    n = sum(len(s.nodes) for s in rec.steps)
+    widest = max(len(s.nodes) for s in rec.steps)
+    if widest > 400 or n > MAX_NODES:
+        raise ValueError(
+            f"draw: {n:,} operations, {widest:,} of them in one time step; at most {MAX_NODES:,} and "
+            "400 can be drawn. Iterate over a tensor inside `with Watch():` so that steps are "
+            "known, or draw fewer of them"
+        )
+
+
+def _example(cell: Cell, steps: int, seed: int) -> Unrolled:
+    """The cell on random inputs and parameters of small sizes: batch 1, the state's size 5, then 4, 3, ..."""
+    names = list(
+        dict.fromkeys(
+            n for a in (*cell.states, *cell.inputs, *cell.params) for s in cell.sizes[a] for n in s if n
+        )
+    )
+    sizes = {n: (5, 4, 3, 6, 2)[i % 5] for i, n in enumerate(names)}
+    rng = np.random.default_rng(seed)
+    xs = tuple(rng.standard_normal((steps, 1, *cell.shape(x, sizes))) for x in cell.inputs)
+    start = tuple(tensor(s, requires_grad=True, name=s.name) for s in cell.zero_state(1, **sizes))
+    return unroll(cell, start, xs, cell.init(seed, **sizes))
+
+
+__all__ = ["FORMATS", "Picture", "RenderError", "draw"]

@@ -1,0 +1,104 @@
+"""The parameters: each once at the left, on a rail below the steps, with a tap for each use in a step."""
+
+from __future__ import annotations
+
+import math
+
+from .fold import GATELIKE, Drawn, Part
+from .names import fit, shape_text, text_width
+from .stage import Pen, Stage, log_part
+
+PITCH = 21.0
+TAP_DECADES = 3.0
+Group = tuple[int, ...]
+
+
+def draw_rails(stage: Stage, pen: Pen) -> None:
+    """Boxes, rails and taps; a tap is as wide as the logarithm of its step's share of the gradient."""
+    first: dict[Group, float] = {}
+    for s in stage.steps:
+        for p in s.paths:
+            if p.tap is not None:
+                g, x = s.drawn.groups[p.tap], p.points[0][0]
+                first[g] = min(first.get(g, x), x)
+    low = min(s.low for s in stage.steps) - 12
+    right = stage.state_x(0) + (stage.sizes.state[0] / 2 if stage.lines else 0.0) - 12
+    for row, g in enumerate(sorted(first, key=first.__getitem__)):
+        role, y = _role(stage, g), low - row * PITCH
+        _parameters(stage, pen, row, g, right, y, role)
+        _rail(stage, pen, row, g, right, y, role)
+
+
+def _role(stage: Stage, g: Group) -> str:
+    """The colour of the one gate that reads these parameters, else a plain one."""
+    readers = {
+        stage.role(p) for s in stage.steps for i, key in s.drawn.taps
+        if s.drawn.groups[i] == g and (p := gate_after(s.drawn, key)) is not None
+    }  # fmt: skip
+    return readers.pop() if len(readers) == 1 else "plain"
+
+
+def gate_after(drawn: Drawn, key: str) -> Part | None:
+    """The box that a part is, or that it leads to through operators with one reader each."""
+    while drawn.parts[key].kind not in GATELIKE:
+        readers = [k for k, p in drawn.parts.items() if key in p.sources]
+        if len(readers) != 1:
+            return None
+        key = readers[0]
+    return drawn.parts[key]
+
+
+def _parameters(stage: Stage, pen: Pen, row: int, g: Group, right: float, y: float, role: str) -> None:
+    """Names, shapes and the norm of the gradient of the parameters on one rail."""
+    names = [stage.rec.param_names[i] for i in g]
+    head = fit("  ".join(names), 260, 9.5, True)
+    body = fit("  ".join(shape_text(stage.rec.params[i]) for i in g), 190, 8)
+    cells = [(head, 9.5, True, "on_gate"), (body, 8.0, False, "ink")]
+    tip = ", ".join(f"{n} {shape_text(stage.rec.params[i])}" for n, i in zip(names, g, strict=True))
+    if stage.numbers is not None:
+        total = math.sqrt(sum(float((v * v).sum()) for i in g if (v := stage.numbers.total[i]) is not None))
+        cells.append((f"‖∇‖ {total:.1e}", 8.0, False, "gradient"))
+        tip += f"; norm of the gradient {total:.6g}"
+    widths = [text_width(text, size, bold) + 11 for text, size, bold, _ in cells]
+    key, w, x = f"p{row}", sum(widths), right - sum(widths)
+    pen.box(key, x + w / 2, y, w, 16.0, "box", "param", role, kind=f"param {role}", tip=tip)
+    pen.box(
+        f"{key}-head", x + widths[0] / 2, y, widths[0], 16.0, "box", role, role, kind="piece", lies_in=key
+    )
+    for i, ((text, size, bold, ink), width) in enumerate(zip(cells, widths, strict=True)):
+        pen.label(f"{key}-cell{i}", x + width / 2, y, width - 4, text, ink, size, bold, key)
+        x += width
+
+
+def _rail(stage: Stage, pen: Pen, row: int, g: Group, left: float, y: float, role: str) -> None:
+    """The rail from dot to dot, and from each dot a tap up to the part that reads the parameters."""
+    num = stage.numbers
+    shares = [num.tap(t, g) for t in range(stage.T)] if num else []
+    names = ", ".join(stage.rec.param_names[i] for i in g)
+    before, x_before = f"p{row}", left
+    for t, s in enumerate(stage.steps, start=1):
+        taps = [p for p in s.paths if p.tap is not None and s.drawn.groups[p.tap] == g]
+        for p in sorted(taps, key=lambda p: p.points[0][0]):
+            points = [(stage.x[t - 1] + a, b) for a, b in p.points]
+            x, dot = points[0][0], f"p{row}-t{t}-{p.sink}"
+            points[0] = (x, y)
+            pen.box(dot, x, y, 3.6, 3.6, "ellipse", role, role, kind=f"joint {role}")
+            pen.line(f"{dot}-rail", before, dot, ((x_before, y), (x, y)), role, 1.5, arrow=False, kind="rail")
+            width, tip = 1.1, ""
+            if num:
+                width = 0.5 + 2.9 * log_part(
+                    shares[t - 1], max(filter(math.isfinite, shares), default=0.0), TAP_DECADES
+                )
+                tip = f"step {t}'s share of dL/d({names}): norm {shares[t - 1]:.3e}"
+            pen.line(
+                f"{dot}-tap",
+                dot,
+                f"t{t}-{p.sink}",
+                points,
+                role,
+                width,
+                radius=5.0,
+                kind=f"tap t{t}",
+                tip=tip,
+            )
+            before, x_before = dot, x

@@ -1,0 +1,211 @@
+"""The stage of a picture: the steps' layouts side by side, and a pen that writes into the Scene."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..engine.core import Tensor
+from .fold import GATELIKE, Drawn, Part, fold, with_rails
+from .layout import Sizes, StepLayout, layout
+from .measure import Numbers
+from .names import fit, pretty, shape_text, text_width
+from .rows import Rows
+from .scene import Box, Label, Line, Point, Scene, Strip
+from .steps import Recording
+from .theme import gate_roles
+
+GAP = 14.0  # between a state box and the steps beside it
+GATE_WIDTH = (58.0, 96.0)  # as narrow as can be, as wide as may be
+BINS = 12  # cells in a strip, at most
+DECADES = 4.0  # of the logarithmic scale of gradients
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a picture shows."""
+
+    level: str = "gates"
+    values: bool = False
+
+
+class Stage:
+    """Where each step stands, what is drawn of it, and the colours of its gates."""
+
+    def __init__(self, rec: Recording, options: Options, numbers: Numbers | None) -> None:
+        self.rec, self.options, self.numbers = rec, options, numbers
+        kinds = {step.signature: step for step in rec.steps}
+        coarse = self._shared([fold(step, "gates", rec.names()) for step in kinds.values()], "gates")
+        fine = coarse
+        if options.level != "gates":
+            fine = self._shared(
+                [fold(step, options.level, rec.names()) for step in kinds.values()], options.level
+            )
+        self.sizes = self._sizes(fine)
+        found = aligned([
+            layout(d, self.sizes, None if fine is coarse else c) for d, c in zip(fine, coarse, strict=True)
+        ])  # fmt: skip
+        kind = dict(zip(kinds, found, strict=True))
+        self.steps = [kind[step.signature] for step in rec.steps]
+        self.made = {n.id: t for t, step in enumerate(rec.steps, start=1) for n in step.nodes}
+        self.lines, self.T = self.steps[0].lines, len(self.steps)
+        between = self.sizes.state[0] + 2 * GAP if self.lines else 2 * GAP
+        self.x = [0.0]
+        for s in self.steps:
+            self.x.append(self.x[-1] + s.width + between)
+        self._before = between / 2
+        parts = [p for s in found for p in s.drawn.parts.values() if p.kind in GATELIKE]
+        names = list(dict.fromkeys(map(gate_key, parts)))
+        self._role = dict(zip(names, gate_roles([None if n[0] == "*" else n for n in names]), strict=True))
+
+    @staticmethod
+    def _shared(kinds: list[Drawn], level: str) -> list[Drawn]:
+        """The kinds of step with common rails, and each state's line on the same side in all of them."""
+        top = tuple(map(any, zip(*(Rows(d).top for d in kinds), strict=True)))
+        return [replace(d, top=top) for d in with_rails(kinds, level)]
+
+    def _sizes(self, kinds: list[Drawn]) -> Sizes:
+        """Sizes of boxes; gates are all alike, and wide enough for the names and activations in them."""
+        parts = [p for d in kinds for p in d.parts.values() if p.kind in GATELIKE]
+        widths = [min(sum(self.header(p, len(self.rec.steps))) + 14, GATE_WIDTH[1]) for p in parts]
+        values, gradients = self.options.values, self.numbers is not None
+        return Sizes(
+            gate=(max([GATE_WIDTH[0], *widths]), 42.0 if values else 32.0),
+            input=(46.0, 32.0 if values else 30.0),
+            state=(66.0, 22.0 + 13 * values + (24 if gradients else 10)), lane=17.0 if gradients else 0.0,
+        )  # fmt: skip
+
+    def header(self, p: Part, t: int) -> tuple[float, float]:
+        """Widths of a gate's name and of its activation."""
+        name = self.name(p.name, t) if p.name and p.leaves_as is None else ""
+        act = "" if p.kind == "linear" and name else p.label
+        return text_width(name, 12.5, True) + 1 if name else 0.0, text_width(act, 10.5) + 3 if act else 0.0
+
+    def name(self, name: str, t: int) -> str:
+        """A name as it is shown at step t."""
+        return pretty(name, t if self.rec.timed else None)
+
+    def state_name(self, t: int, k: int) -> str:
+        """The name of what line k carries after step t, with the step that it was made in."""
+        tensor = self.rec.carried[t][k]
+        return self.name(self.rec.states[k], self.made.get(tensor.id, 0) if tensor is not None else t)
+
+    def role(self, p: Part) -> str:
+        """The colour of a gate."""
+        return self._role[gate_key(p)]
+
+    def state_x(self, t: int) -> float:
+        """x of the states after step t."""
+        return -self._before if t == 0 else self.x[t - 1] + self.steps[t - 1].width + self._before
+
+    def norm(self, t: Tensor | None) -> float | None:
+        """Norm of the gradient, if gradients are drawn and it has one."""
+        return self.numbers.norm(t) if self.numbers else None
+
+
+def gate_key(p: Part) -> str:
+    """What gates of one colour have in common: the variable's name, or the place of one without."""
+    return p.name if p.name and p.leaves_as is None else f"*{p.key}"
+
+
+class Pen:
+    """Adds labels, strips and framed names to a scene."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+
+    def box(self, *args: object, **kwargs: object) -> None:
+        """Add a Box."""
+        self.scene.boxes.append(Box(*args, **kwargs))  # type: ignore[arg-type]
+
+    def line(
+        self,
+        key: str,
+        source: str,
+        sink: str,
+        points: Sequence[Point],
+        ink: str,
+        width: float,
+        **more: object,
+    ) -> None:
+        """Add a Line."""
+        self.scene.lines.append(Line(key, source, sink, tuple(points), ink, width, **more))  # type: ignore[arg-type]
+
+    def label(
+        self, key: str, x: float, y: float, w: float, text: str, ink: str = "ink", size: float = 10.0,
+        bold: bool = False, lies_in: str | None = None,
+    ) -> None:  # fmt: skip
+        """Add a Label, cut to its width."""
+        self.scene.labels.append(
+            Label(key, x, y, w, fit(text, w, size, bold), ink, size, bold, "piece", lies_in=lies_in)
+        )
+
+    def strip(
+        self, key: str, place: tuple[float, float, float, float], a: object, scale: str, hue: str, kind: str,
+        what: str, lies_in: str,
+    ) -> None:  # fmt: skip
+        """Add a Strip of the first row of an array, in at most BINS cells (means of neighbours)."""
+        if isinstance(a, Tensor):
+            if isinstance(a.value, tuple):
+                return
+            a = a.value
+        array = np.asarray(a)
+        if array.size == 0 or array.dtype.kind not in "fiub":
+            return
+        row = np.asarray(
+            array.reshape(-1, array.shape[-1])[0] if array.ndim > 1 else array.reshape(-1), dtype=float
+        )
+        shown = row if len(row) <= BINS else np.array([part.mean() for part in np.array_split(row, BINS)])
+        numbers = ", ".join(f"{v:.3g}" for v in row[:16]) + (" …" if len(row) > 16 else "")
+        rows = array.size // len(row)
+        tip = f"{what}{f' (row 1 of {rows})' if rows > 1 else ''}: {numbers}"
+        self.scene.strips.append(Strip(key, *place, tuple(map(float, shown)), scale, hue, kind, tip, lies_in))
+
+    def titled(
+        self, key: str, x: float, y: float, size: Point, text: str, t: Tensor | None, kind: str, values: bool
+    ) -> None:
+        """An input or output: a rounded box with its name, and its values or its shape."""
+        w, h = size
+        shape = shape_text(t)
+        self.box(key, x, y, w, h, "rounded", kind=kind, tip=f"{text}, shape {shape}" if shape else text)
+        self.label(f"{key}-name", x, y + h / 2 - 10, w - 6, text, "ink", 12.5, True, key)
+        if values and t is not None:
+            self.strip(
+                f"{key}-value", (x, y - h / 2 + 8, w - 10, 9), t, "signed", "gradient", kind, "values", key
+            )
+        elif shape:
+            self.label(f"{key}-shape", x, y - h / 2 + 7, w - 4, shape, "soft", 8, False, key)
+
+
+def log_part(n: float, peak: float, decades: float = DECADES) -> float:
+    """0 to 1: where n lies in the decades below the peak; 1 for infinity."""
+    if not (n > 0 and peak > 0):
+        return 0.0
+    return 1.0 if n >= peak else max(0.0, 1 + math.log10(n / peak) / decades)
+
+
+def aligned(layouts: list[StepLayout]) -> list[StepLayout]:
+    """The layouts with each state line at the same height in all of them."""
+    if len(layouts) < 2 or not layouts[0].lines:
+        return layouts
+    order = sorted(range(len(layouts[0].lines)), key=lambda k: layouts[0].lines[k])
+    target, y = {}, 0.0
+    for i, k in enumerate(order):
+        y += max(s.lines[k] - s.lines[order[i - 1]] for s in layouts) if i else 0.0
+        target[k] = y
+    return [_stretched(s, [(s.lines[k], target[k]) for k in order]) for s in layouts]
+
+
+def _stretched(s: StepLayout, anchors: list[tuple[float, float]]) -> StepLayout:
+    def move(y: float) -> float:
+        below = [a for a in anchors if a[0] <= y] or [anchors[0]]
+        return y + below[-1][1] - below[-1][0]
+
+    return replace(
+        s, spots={k: replace(v, y=move(v.y)) for k, v in s.spots.items()}, lines=tuple(map(move, s.lines)),
+        paths=tuple(replace(p, points=tuple((x, move(y)) for x, y in p.points)) for p in s.paths),
+        frame=(move(s.frame[0]), move(s.frame[1])), low=move(s.low), high=move(s.high),
+    )  # fmt: skip

@@ -1,0 +1,283 @@
+"""scan: a step repeated over time as one primitive, whose vjp IS backpropagation through time.
+
+The rule is a symmetry, and is itself a scan, so that orders nest:
+
+    carry <-> carry, reversed in time     sequence <-> stacked output     constant <-> summed output
+
+Tensors that the step closes over are found while it is traced and become constants of the scan:
+their gradient is never lost. `RUNNER` is the one slot through which a faster runner is plugged in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .adjoint import Wish, adjoint
+from .core import STATE, Tensor, as_tensor, define, leaf, recording
+from .errors import ShapeError, TraceError
+from .memo import same, world
+from .primitives import LOOP, pick
+from .program import Program, record
+from .tree import flatten, leaves, matched, rebuild, tree_map
+from .truncation import Truncation as Truncation
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a scan's flat inputs and outputs are grouped.
+
+    Inputs: n_state states, n_seq sequences, constants. Outputs of one step: n_state states,
+    n_stack values to stack (the first n_state of them are the states entering the step), sums.
+    cut: steps (counted in running order) whose incoming state passes no gradient back.
+    fast: whether a faster runner may take the place of the plain one, here and in the gradient.
+    """
+
+    n_state: int
+    n_seq: int
+    n_stack: int
+    reverse: bool = False
+    cut: frozenset[int] = frozenset()
+    fast: bool = True
+
+    def __str__(self) -> str:
+        text = f"{self.n_state} state, {self.n_seq} seq" + ", reverse" * self.reverse
+        return text + f", cut {sorted(self.cut)}" * bool(self.cut)
+
+
+def run_plain(m: Any, program: Program, layout: Layout, arrays: Sequence[Any]) -> tuple[Any, ...]:
+    """The scan, one step after the other: final states, stacks, sums."""
+    s, q, k = layout.n_state, layout.n_state + layout.n_seq, layout.n_stack
+    state, seqs, consts = list(arrays[:s]), arrays[s:q], arrays[q:]
+    rests = [(slice(None),) * len(x.shape) for x in program.inputs[s:q]]  # the axes after that of time
+    T = seqs[0].shape[-1 - len(rests[0])]
+    stacks: list[list[Any]] = [[None] * T for _ in range(k)]
+    sums: list[Any] = []
+    for t in reversed(range(T)) if layout.reverse else range(T):
+        now = [m.index(x, (t, *rest)) for x, rest in zip(seqs, rests, strict=True)]
+        out = program.run(m, [*state, *now, *consts])
+        state, last = out[:s], out[s + k :]
+        for stack, y in zip(stacks, out[s : s + k], strict=True):
+            stack[t] = y
+        sums = [a + b for a, b in zip(sums, last, strict=True)] if sums else last
+    axes = [-1 - len(program.shape(i)) for i in program.outputs[s : s + k]]
+    return (*state, *(m.stack(ys, axis) for ys, axis in zip(stacks, axes, strict=True)), *sums)
+
+
+RUNNER: list[Callable[..., tuple]] = [run_plain]
+
+
+def _value(m: Any, *arrays: Any, program: Program, layout: Layout) -> tuple:
+    return (RUNNER[0] if layout.fast else run_plain)(m, program, layout, arrays)
+
+
+def _vjp(
+    g: list[Tensor | None], y: Tensor, *xs: Tensor, program: Program, layout: Layout
+) -> tuple[Tensor | None, ...]:
+    """One scan over the time reversed, whose step is the vjp of the step (adjoint.py).
+
+    What that reads of the step was stacked on the way forward (see `_with_residuals`).
+    """
+    s, q, k = layout.n_state, layout.n_seq, layout.n_stack
+    carry = [leaf(y.m.zeros(v.shape, v)) if c is None else c for c, v in zip(g[:s], y.value, strict=False)]
+    gs = [*carry, *g[s:]]
+    wish = _wish(xs, gs, layout)
+    back = adjoint(program, wish, xs[0].m, lambda: _first_step(xs, layout))
+    at = dict(zip(program.outputs[s : s + k], range(s, s + k), strict=True))  # where each stack is
+    stored = [xs[j] if s <= j < s + q else pick(y, i=at[j]) for j in back.needs]
+    keep = _keep_sequence(y, len(xs[s].value), layout)
+    flows = [x for x in gs[s : s + k] if x is not None]
+    sums = [x for x in gs[s + k :] if x is not None]
+    n_seq = len(stored) + len(flows) + len(keep)
+    _, parts = _scan(
+        [*carry, *stored, *flows, *keep, *xs[s + q :], *sums], back.program,
+        Layout(s, n_seq, s + sum(wish.wanted[s : s + q]), not layout.reverse, fast=layout.fast),
+    )  # fmt: skip
+    rest = iter(parts[2 * s :])
+    return (*parts[:s], *(next(rest) if w else None for w in wish.wanted[s:]))
+
+
+def _wish(xs: Sequence[Tensor], given: Sequence[Any], layout: Layout) -> Wish:
+    """What the vjp of a scan on these inputs is asked for."""
+    s = layout.n_state
+    wanted = tuple(x.requires_grad if i >= s else x.dtype.kind not in "iub" for i, x in enumerate(xs))
+    sizes = (s, layout.n_seq, layout.n_stack)
+    return Wish(sizes, wanted, tuple(g is not None for g in given), bool(layout.cut))
+
+
+def _first_step(xs: Sequence[Tensor], layout: Layout) -> list[Tensor]:
+    """The inputs of one step, as examples."""
+    s, q = layout.n_state, layout.n_state + layout.n_seq
+    with recording("off"):
+        return [x[0] if s <= i < q else x for i, x in enumerate(xs)]
+
+
+_extended: dict[Any, tuple[Program, Program, Layout]] = {}
+
+
+def _with_residuals(xs: Sequence[Tensor], program: Program, layout: Layout) -> tuple[Program, Layout]:
+    """The scan with one more stacked output for each value that its vjp will read."""
+    wish = _wish(xs, program.outputs, layout)
+    key = (id(program), layout, wish)
+    if key not in _extended or _extended[key][0] is not program:
+        if len(_extended) > 256:
+            _extended.clear()
+        s, k = layout.n_state, layout.n_stack
+        back = adjoint(program, wish, xs[0].m, lambda: _first_step(xs, layout))
+        stacked, sums = program.outputs[: s + k], program.outputs[s + k :]
+        more = tuple(j for j in back.needs if j >= s + layout.n_seq and j not in stacked[s:])
+        extended = replace(program, outputs=stacked + more + sums)
+        _extended[key] = program, extended, replace(layout, n_stack=k + len(more))
+    return _extended[key][1:]
+
+
+def _scan(xs: Sequence[Tensor], program: Program, layout: Layout) -> tuple[Tensor, list[Tensor]]:
+    """The scan as a node, and its outputs one by one (without the residuals)."""
+    s, k, n = layout.n_state, layout.n_stack, len(program.outputs)
+    if STATE.mode != "off" and any(x.requires_grad for x in xs):
+        program, layout = _with_residuals(xs, program, layout)
+    r = scan_row(*xs, program=program, layout=layout)
+    more = layout.n_stack - k
+    return r, [pick(r, i=i if i < s + k else i + more) for i in range(n)]
+
+
+def _keep_sequence(y: Tensor, T: int, layout: Layout) -> list[Tensor]:
+    """For a truncated scan: the sequence that is False at the steps whose incoming state is cut."""
+    if not layout.cut:
+        return []
+    keep = np.array([step not in layout.cut for step in range(T)])
+    return [leaf(y.m.lift(keep[::-1] if layout.reverse else keep))]
+
+
+scan_row = define("scan", LOOP, r"\operatorname{{scan}}", _value, _vjp)
+
+
+def scan(
+    step: Callable,
+    state: Any,
+    xs: Any,
+    params: Any = None,
+    *,
+    truncate: int | None = None,
+    reverse: bool = False,
+    fast: bool = True,
+) -> tuple[Any, Any]:
+    """(final state, outputs stacked over time) of a Cell, or of step(state, x, params) -> (state, output).
+
+    state: tensors or nested tuples and dicts of them; xs: the same, each with time as first axis, (T, ...);
+    params: the same, used by every step. The output of a step may be nested too, or None.
+    truncate: cut the gradient every k steps (see Truncation: `Truncation(T, k)` says what is dropped).
+    reverse: run from the last step to the first.
+    fast: False runs the recorded step, one after the other; the results are the same to rounding.
+    Raises ShapeError if the sequences differ in length, are empty, or the step changes its state's shape.
+    Source: the derivative is BPTT, Werbos 1990; the symmetry of carry, sequence and constant.
+    """
+    state, xs, params = map(_tensors, (state, xs, params))
+    T = _length(xs)
+    cuts = [] if truncate is None else Truncation(T, truncate).cuts
+    state = _in_one_domain(state, [*leaves(xs), *leaves(params)])
+    x = rebuild(xs, [v[-1 if reverse else 0] for v in leaves(xs)])
+    program, captured, output = _record_step(step, state, x, params)
+    n = len(leaves(state))
+    cut = frozenset(t - 1 for t in cuts)
+    layout = Layout(n, len(leaves(xs)), len(program.outputs) - n, reverse, cut, fast)
+    _, parts = _scan([*leaves(state), *leaves(xs), *leaves(params), *captured], program, layout)
+    return rebuild(state, parts[:n]), rebuild(output, parts[2 * n :])
+
+
+_recorded: dict[Any, tuple[list[Any] | None, Any]] = {}
+
+
+def _record_step(step: Callable, state: Any, x: Any, params: Any) -> tuple[Program, list[Tensor], Any]:
+    """The program (state, x, params) -> (new state, entering state, output), what it captured, the output.
+
+    A Cell is recorded once per shapes, as long as what it reads stays the same (memo.py).
+    """
+    found = flatten((state, x, params))
+    key = (id(step), tuple((path, v.shape, v.dtype, v.m.name) for path, v in found))
+    read = world(step) if hasattr(step, "fn") else None
+    if read is not None and key in _recorded and same(_recorded[key][0], read):
+        return _recorded[key][1]
+    result = _record_step_anew(step, state, x, params)
+    if read is not None and not result[1]:
+        if len(_recorded) > 256:
+            _recorded.clear()
+        _recorded[key] = (read, result)
+    return result
+
+
+def _record_step_anew(step: Callable, state: Any, x: Any, params: Any) -> tuple[Program, list[Tensor], Any]:
+    """The program (state, x, params) -> (new state, entering state, output), what it captured, the output."""
+    output: list[Any] = []
+    function = getattr(step, "step", step)  # a Cell knows its step
+
+    def one_step(s: Any, x: Any, p: Any) -> list[Any]:
+        result = function(s, x, p)
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise TraceError(
+                f"scan: the step returned {_describe(result)}; it must return (new state, output), "
+                "and (new state, None) if there is no output"
+            )
+        new, y = result
+        output.append(tree_map(lambda _: 0, y))  # its form; a recording keeps no values
+        return [*_checked_state(s, new), *leaves(s), *leaves(y)]
+
+    one_step.__name__ = getattr(step, "name", getattr(step, "__name__", "step"))
+    examples = rebuild((state, x, params), [v.detach() for v in leaves((state, x, params))])
+    paths = [path.rpartition(".")[2] for tree in examples for path, _ in flatten(tree)]
+    # a dict's keys are names; the rest is named by the step's own variables
+    program, captured = record(one_step, examples, [p if p.isidentifier() else None for p in paths])
+    return program, captured, tree_map(lambda _: 0, output[0])  # its form; the tensors are not kept
+
+
+def _tensors(tree: Any) -> Any:
+    return tree_map(as_tensor, tree)
+
+
+def _in_one_domain(state: Any, others: list[Tensor]) -> Any:
+    """The state in the most general number domain around it: it will hold such numbers after one step."""
+    if not leaves(state):
+        raise ShapeError("scan: the state is empty; a step without state is an ordinary function of all xs")
+    m = max((v.m for v in [*leaves(state), *others]), key=lambda d: d.rank)
+
+    def lifted(v: Tensor) -> Tensor:
+        return v if v.m is m or v.dtype.kind in "iub" else v + leaf(m.zeros((), m.lift(v.value)))
+
+    return tree_map(lifted, state)
+
+
+def _length(xs: Any) -> int:
+    lengths = {}
+    for path, x in flatten(xs):
+        if x.ndim == 0:
+            raise ShapeError(f"scan: the sequence {path or 'xs'} has no time axis (its shape is ())")
+        lengths[path or "xs"] = x.shape[0]
+    if not lengths:
+        raise ShapeError(
+            "scan: no sequence given, so the number of steps is unknown; pass xs of shape (T, ...)"
+        )
+    if len(set(lengths.values())) > 1:
+        raise ShapeError(f"scan: the sequences differ in length: {lengths}; the first axis of each is time")
+    T = next(iter(lengths.values()))
+    if T == 0:
+        raise ShapeError("scan: the sequence has T = 0 steps; at least one is needed")
+    return T
+
+
+def _describe(result: Any) -> str:
+    return f"{len(result)} values" if isinstance(result, tuple) else f"a {type(result).__name__}"
+
+
+def _checked_state(old: Any, new: Any) -> list[Tensor]:
+    """The leaves of the new state, in the order of the old. Raises ShapeError if a step changes it."""
+    news = [as_tensor(b) for b in matched(old, new, "scan: the new state")]
+    for (path, a), b in zip(flatten(old), news, strict=True):
+        if a.shape != b.shape or a.dtype != b.dtype:
+            raise ShapeError(
+                f"scan: state {path or '0'} enters with shape {a.shape} {a.dtype} and leaves with "
+                f"{b.shape} {b.dtype}; a step must keep them"
+            )
+    return news

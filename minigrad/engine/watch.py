@@ -1,0 +1,86 @@
+"""What the running code calls things: variable names, time steps and source lines of graph nodes.
+
+While a `Watch` is active, every new node is given a `Note` (time step, file, line), and a node that
+the code binds to a variable is given that variable's name (the outermost binding, and of those the
+first). Names are read from the frames of the running code, by identity, never guessed from text.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+from .core import STATE, Tensor
+
+_HOUSE = os.path.dirname(os.path.dirname(__file__)) + os.sep
+EQUATIONS: set[CodeType] = set()  # code of the house that is read all the same: its cells' equations
+
+
+def _is_machinery(code: CodeType) -> bool:
+    """Whether a frame's variables and lines are the library's own, not those of anybody's equations."""
+    skipped = code.co_filename.startswith((_HOUSE, "<frozen", "<__array"))
+    return skipped and code not in EQUATIONS
+
+
+class Note(NamedTuple):
+    """Where a node comes from: its time step (1, 2, ... or None), and its line of source."""
+
+    step: int | None
+    file: str | None
+    line: int | None
+
+
+class Watch:
+    """Context in which new nodes learn their name, step and line. Nested watches are no-ops."""
+
+    def __init__(self, step: int | None = None) -> None:
+        self.step = step
+        self.named: dict[int, int] = {}  # node id -> depth of the frame that named it
+
+    def __enter__(self) -> Watch:
+        self.outer = STATE.watch
+        if self.outer is None:
+            STATE.watch = self
+            self.trace = sys.gettrace()
+            sys.settrace(self._call)
+        else:
+            self.step_before, self.outer.step = self.outer.step, self.step or self.outer.step
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self.outer is None:
+            sys.settrace(self.trace)
+            STATE.watch = None
+        else:
+            self.outer.step = self.step_before
+
+    def saw(self, t: Tensor) -> None:
+        """Note the step and the first source line outside the library; called for each new node."""
+        frame: FrameType | None = sys._getframe(2)
+        while frame is not None and _is_machinery(frame.f_code):
+            frame = frame.f_back
+        t.note = Note(self.step, frame and frame.f_code.co_filename, frame and frame.f_lineno)
+
+    def _call(self, frame: FrameType, event: str, arg: Any) -> Any:
+        if _is_machinery(frame.f_code):
+            return None
+        depth = 0
+        caller = frame.f_back
+        while caller is not None:
+            depth, caller = depth + 1, caller.f_back
+
+        def local(frame: FrameType, event: str, arg: Any) -> Any:
+            if event in ("line", "return"):
+                for name, value in frame.f_locals.items():
+                    self._bind(name, value, depth)
+            return local
+
+        return local
+
+    def _bind(self, name: str, value: Any, depth: int) -> None:
+        if isinstance(value, Tensor) and not name.startswith("_"):
+            known = self.named.get(value.id)
+            if (known is None and value.name is None) or (known is not None and depth < known):
+                value.name, self.named[value.id] = name, depth

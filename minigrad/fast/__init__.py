@@ -1,0 +1,37 @@
+"""The fast path: a scan's program cut in three, run as straight-line code; no cell, no calculus.
+
+`minigrad.scan` uses it by itself. Reading order: run (what happens to a scan), cut (before | inside | after
+the loop), regroup and pack (rewrites that make the inside small), emit and loop (the inside as numpy with
+preallocated buffers), stacks (the outside, on all steps at once), memory.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..engine.core import as_tensor, leaf
+from ..engine.scan import scan
+from ..engine.tree import leaves, tree_map
+from . import run as run
+from .run import StepByStep as StepByStep
+
+
+def source(step: Any, state: Any, xs: Any, params: Any = None, **how: Any) -> str:
+    """The code that runs `scan(step, state, xs, params)` and its gradient: the loops over time.
+
+    how: truncate and reverse, as for scan. Raises what scan raises.
+    """
+
+    def fresh(x: Any) -> Any:
+        t = as_tensor(x)
+        return leaf(t.value, t.dtype.kind == "f")
+
+    with run.observed() as seen:
+        results = scan(step, *(tree_map(fresh, tree) for tree in (state, xs, params)), **how)
+        floats = [r.sum() for r in leaves(results) if r.dtype.kind == "f" and r.requires_grad]
+        if floats:
+            sum(floats[1:], floats[0]).backward()
+    return "\n".join(dict.fromkeys(seen))
+
+
+__all__ = ["StepByStep", "run", "source"]

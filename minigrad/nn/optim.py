@@ -1,0 +1,113 @@
+"""Optimisers on dicts of tensors: `new = opt.step(params, grads)`. The formulas are torch.optim's.
+
+Tensors never change, so a step returns new ones; the optimiser keeps only its moments, by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..engine.core import Tensor, as_tensor, leaf
+from ..engine.errors import ShapeError
+
+Params = Mapping[str, Tensor]
+
+
+class Optimizer:
+    """Keeps state per parameter name; a subclass gives the change of one parameter."""
+
+    def __init__(self, lr: float, weight_decay: float) -> None:
+        if lr < 0 or weight_decay < 0:
+            raise ValueError(f"{self.name}: lr={lr}, weight_decay={weight_decay}; neither may be negative")
+        self.lr, self.weight_decay = lr, weight_decay
+        self.state: dict[str, Any] = {}
+
+    @property
+    def name(self) -> str:
+        """The name of the kind of optimiser."""
+        return type(self).__name__
+
+    def step(self, params: Params, grads: Mapping[str, Any] | None = None) -> dict[str, Tensor]:
+        """The parameters after one step, by name. grads: by name; the parameters' `.grad` if left out.
+
+        A parameter without gradient (missing, or None) stays as it is.
+        Raises ValueError for a gradient of an unknown name, ShapeError if a shape differs.
+        """
+        given = {n: p.grad for n, p in params.items()} if grads is None else grads
+        if unknown := [n for n in given if n not in params]:
+            raise ValueError(f"{self.name}: gradient of {unknown}, but the parameters are {list(params)}")
+        new = dict(params)
+        for name, p in params.items():
+            if given.get(name) is None:
+                continue
+            g = as_tensor(given[name]).value
+            if g.shape != p.shape:
+                raise ShapeError(f"{self.name}: {name} has shape {p.shape}, its gradient {g.shape}")
+            if self.weight_decay:
+                g = g + self.weight_decay * p.value
+            value = p.value - self.change(name, g)
+            new[name] = leaf(value.astype(p.dtype, copy=False), p.requires_grad, p.name)
+        return new
+
+    def change(self, name: str, g: np.ndarray) -> np.ndarray:
+        """What is subtracted from parameter `name` for the gradient g."""
+        raise NotImplementedError
+
+
+class SGD(Optimizer):
+    """p - lr g, with momentum v = momentum v + (1 - dampening) g, as torch.optim.SGD.
+
+    The first v is g itself; nesterov uses g + momentum v; weight_decay adds weight_decay p to g.
+    """
+
+    def __init__(
+        self, lr: float = 1e-3, momentum: float = 0.0, dampening: float = 0.0, weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(lr, weight_decay)
+        if nesterov and (momentum <= 0 or dampening):
+            raise ValueError("SGD: nesterov needs a momentum above 0 and dampening 0")
+        self.momentum, self.dampening, self.nesterov = momentum, dampening, nesterov
+
+    def change(self, name: str, g: np.ndarray) -> np.ndarray:
+        """lr times the (momentum) gradient."""
+        if not self.momentum:
+            return self.lr * g
+        v = self.state.get(name)
+        self.state[name] = v = g if v is None else self.momentum * v + (1 - self.dampening) * g
+        return self.lr * (g + self.momentum * v if self.nesterov else v)
+
+
+class Adam(Optimizer):
+    """p - lr m^ / (sqrt(v^) + eps) with bias-corrected moments (Kingma & Ba 2015), as torch.optim.Adam."""
+
+    def __init__(
+        self, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__(lr, weight_decay)
+        self.betas, self.eps = betas, eps
+
+    def change(self, name: str, g: np.ndarray) -> np.ndarray:
+        """lr times the first moment over the root of the second."""
+        b1, b2 = self.betas
+        t, m, v = self.state.get(name, (0, 0.0, 0.0))
+        t, m, v = t + 1, b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
+        self.state[name] = t, m, v
+        return self.lr / (1 - b1**t) * m / (np.sqrt(v / (1 - b2**t)) + self.eps)
+
+
+def clip_grad_norm(grads: Mapping[str, Any], max_norm: float) -> tuple[dict[str, Tensor], float]:
+    """(gradients scaled so that their common norm is at most max_norm, the norm before), as in torch.
+
+    The scale is min(1, max_norm / (norm + 1e-6)). grads: by name; a None stays out of the norm and result.
+    """
+    if max_norm <= 0:
+        raise ValueError(f"clip_grad_norm: max_norm={max_norm}; pass a number above 0")
+    found = {n: as_tensor(g) for n, g in grads.items() if g is not None}
+    norm = float(np.sqrt(sum(float(np.vdot(g.value, g.value)) for g in found.values())))
+    scale = min(1.0, max_norm / (norm + 1e-6))
+    return {n: leaf(g.value * g.dtype.type(scale)) for n, g in found.items()}, norm

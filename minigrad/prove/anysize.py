@@ -1,0 +1,283 @@
+"""The step lemma for every size: vjp_F(delta) = (P^T delta, J^T delta) for symbolic n, d and batch.
+
+The cell's own code and the engine's own vjp rules run on arrays of symbolic size (domains/sizes.py).
+The other side of the identity is the derivative of <delta, F>, taken term by term (derivative.py).
+
+Code may take another path at special sizes: broadcasting does, where a size is 1. Every comparison of
+sizes that the run made is therefore noted, and the sizes at which it turns out otherwise (n = 1, d = n)
+are proved as cases of their own, until no comparison is left. What is assumed beyond that is said.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+import traceback
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..cells.cell import Cell, Size
+from ..cells.rnn import affine
+from ..domains import blocks as b
+from ..domains.contractions import Sum
+from ..domains.sizes import ATOMS, INDICES, NUMBERS, SIZES, Blocks, Sized, Undecided, array, fresh
+from ..engine.core import Tensor, leaf, recording
+from ..engine.errors import ShapeError
+from ..engine.functions import cross_entropy, mse
+from ..engine.grad import reachable, sweep
+from .derivative import Derivative as Derivative
+from .derivative import gradient, inner
+from .points import Difference, difference
+
+INSIDE = tuple(str(Path(__file__).parents[1] / part) for part in ("engine", "domains", "prove"))
+MOST_CASES = 256
+LONG = 50  # terms that take a tenth of a second to evaluate in interval arithmetic
+
+
+# ---- one case ----------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class StepLemma:
+    """Whether the vjp was found equal to the derivative, at the sizes of one case.
+
+    wrong: argument -> engine minus truth at one entry, where they could not be shown equal; `points`: where
+    they certainly differ (for one wrong argument at least, if a point was found). case: what is said of the
+    sizes, {} for all of them in general.
+    """
+
+    wrong: dict[str, Sum]
+    compared: int
+    conditions: tuple[str, ...]
+    seconds: float
+    case: Mapping[str, Blocks] = field(default_factory=dict)
+    points: dict[str, Difference] = field(default_factory=dict)
+    asked: frozenset[tuple[Blocks, Blocks]] = frozenset()  # comparisons of sizes that came out unequal
+    misfit: str = ""  # the error, if the vjp's shapes do not even fit
+
+    @property
+    def verdict(self) -> str:
+        """proved | refuted (an argument certainly differs, or the vjp's shapes do not fit) | unknown."""
+        return "refuted" if self.points or self.misfit else "unknown" if self.wrong else "proved"
+
+    @property
+    def ones(self) -> tuple[str, ...]:
+        """The sizes that are 1 in this case."""
+        return tuple(sorted(n for n, blocks in self.case.items() if blocks == (1,)))
+
+    def __str__(self) -> str:
+        where = ", ".join(f"{n} = {b.size_of(v)}" for n, v in self.case.items()) or "sizes in general"
+        why = self.misfit or ", ".join(self.wrong)
+        return f"{where}: {self.verdict}" + (f" ({why})" if why else "")
+
+
+def lemma(
+    fn: Callable[[dict[str, Tensor]], Sequence[Tensor]], values: dict[str, Sized], case: Mapping[str, Blocks]
+) -> StepLemma:
+    """Whether the engine's vjp of fn is its derivative, for opaque cotangents of what fn returns.
+
+    fn: from Tensors by name to Tensors; values: opaque arrays, made inside the same `fresh` block.
+    Raises Undecided, with the line of code, for what has no meaning on arrays of symbolic size.
+    """
+    start, misfit = time.perf_counter(), ""
+    with recording("all"), _located():
+        args = {k: leaf(v, requires_grad=v.dtype.kind not in "iu", name=k) for k, v in values.items()}
+        outs = list(fn(args))
+        if any(t.op is not None and t.op.name == "stop_gradient" for t in reachable(outs)):
+            raise Undecided("stop_gradient: the vjp is not meant to be the derivative")
+        wrt = {k: t for k, t in args.items() if t.requires_grad}
+        deltas = [array(f"delta_{k}", *o.value.axes) for k, o in enumerate(outs)]
+        try:
+            got = sweep(outs, [leaf(d) for d in deltas], list(wrt.values()), graph=False)
+        except ShapeError as e:
+            got, misfit = [None] * len(wrt), str(e)
+    phi = sum((inner(d, o.value) for d, o in zip(deltas, outs, strict=True)), Sum())
+    wrong: dict[str, tuple[Sum, Sum, tuple[Any, ...]]] = {}  # engine minus truth, truth, blocks of an entry
+    compared = 0
+    for (name, x), g in zip(wrt.items(), got, strict=True):
+        found = SIZES.zeros(x.shape, None) if g is None else g.value
+        if found.axes != x.value.axes:  # equal as sizes: the sweep has seen to that
+            raise Undecided(f"the cotangent of {name} has its blocks in another order: {found.axes}")
+        for choice, true in gradient(phi, x.value):
+            compared += 1
+            residual = found.entries[choice] - true
+            if not misfit and residual and name not in wrong and not ATOMS.is_zero(residual):
+                axes = tuple(axis[k] for axis, k in zip(x.value.axes, choice, strict=True))
+                wrong[name] = residual, true, axes
+    points = _certain(wrong)
+    return StepLemma(
+        {n: residual for n, (residual, _, _) in wrong.items()}, compared, tuple(sorted(SIZES.conditions)),
+        time.perf_counter() - start, dict(case), points, frozenset(b.COMPARED), misfit,
+    )  # fmt: skip
+
+
+def _certain(wrong: Mapping[str, tuple[Sum, Sum, tuple[Any, ...]]]) -> dict[str, Difference]:
+    """A certified point for wrong gradients, short formulas first; one is enough where more take long."""
+    points: dict[str, Difference] = {}
+    terms = 0
+    for name, (residual, true, axes) in sorted(wrong.items(), key=lambda item: len(item[1][1].terms)):
+        terms += 2 * len(true.terms) + len(residual.terms)
+        if points and terms > LONG:
+            break
+        if (point := difference(true + residual, true, axes, {})) is not None:
+            points[name] = point
+    return points
+
+
+class _located:
+    """Adds to an Undecided the last line of code outside the engine that led to it."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, tb: Any) -> None:
+        if isinstance(error, Undecided):
+            lines = [f for f in traceback.extract_tb(tb) if not f.filename.startswith(INSIDE)]
+            if lines and "(in " not in str(error):
+                error.args = (f"{error} (in {lines[-1].filename}:{lines[-1].lineno}: {lines[-1].line})",)
+
+
+# ---- every case --------------------------------------------------------------------------------
+def every_case(prove: Callable[[Mapping[str, Blocks]], StepLemma]) -> list[StepLemma]:
+    """The lemma for sizes in general, and for each case in which a comparison of sizes comes out otherwise.
+
+    Conditions on sizes are dropped where a case stands for them. Raises Undecided as `prove` does.
+    """
+    todo: list[dict[str, Blocks]] = [{}]
+    seen: set[frozenset] = {frozenset()}
+    done: list[StepLemma] = []
+    while todo and len(done) < MOST_CASES:
+        case = todo.pop(0)
+        found = prove(case)
+        left = set(found.conditions)
+        for pair in sorted(found.asked, key=repr):
+            step = _solved(*pair)
+            if step is None:
+                continue
+            left.discard(f"{b.Size(pair[0])} != {b.Size(pair[1])}")
+            new = {n: _put(v, step) for n, v in case.items()} | step
+            if (key := frozenset(new.items())) not in seen:
+                seen.add(key)
+                todo.append(new)
+        done.append(replace(found, conditions=tuple(sorted(left))))
+    if todo:
+        raise Undecided(f"more than {MOST_CASES} cases of equal sizes; give fewer sizes names of their own")
+    return done
+
+
+def _solved(a: Blocks, c: Blocks) -> dict[str, Blocks] | None:
+    """What makes two sizes without a common block equal: n = 1, d = n, ...; None if that is not one name."""
+    for one, other in ((a, c), (c, a)):
+        names = set(one)
+        if all(block == 1 for block in other) and 1 not in names and len(one) >= len(other):
+            return dict.fromkeys(sorted(names), (1,))
+    for one, other in sorted(((a, c), (c, a)), key=repr, reverse=True):  # the later name gives way
+        if len(one) == 1 and one[0] != 1:
+            return {one[0]: other}
+    return None
+
+
+def _put(blocks: Blocks, step: Mapping[str, Blocks]) -> Blocks:
+    return tuple(new for block in blocks for new in step.get(block, (block,)))
+
+
+# ---- cells and losses --------------------------------------------------------------------------
+def blocks(size: Size, case: Mapping[str, Blocks]) -> Blocks:
+    """A declared size as blocks, with the names in `case` replaced."""
+    return tuple(
+        block for name, k in size.items() for block in (case.get(name, (name,)) if name else (1,)) * k
+    )
+
+
+def opaque_arguments(
+    cell: Cell, case: Mapping[str, Blocks] | Collection[str] = (), batch: tuple[Any, ...] = ("b",),
+    tokens: Collection[str] = (),
+) -> dict[str, Sized]:  # fmt: skip
+    """Every argument of the cell as an opaque tensor of symbolic size.
+
+    case: what size names stand for, or the names of those that are 1; tokens: the inputs that are indices.
+    """
+    case = case if isinstance(case, Mapping) else dict.fromkeys(case, (1,))
+    lead = tuple(case.get(n, (n,)) for n in batch)
+    return {
+        name: array(
+            name, *(() if name in cell.params else lead), *(blocks(s, case) for s in cell.sizes[name]),
+            dtype=INDICES if name in tokens else NUMBERS,
+        )
+        for name in cell.states + cell.inputs + cell.params
+    }  # fmt: skip
+
+
+def token_inputs(cell: Cell) -> tuple[str, ...]:
+    """The inputs that the cell looks up with: without axes of their own, and it refuses numbers there."""
+    scalar = [n for n in cell.inputs if not cell.sizes[n]]
+    sizes = {n: 2 for axes in cell.sizes.values() for size in axes for n in size}
+    numbers = {
+        k: np.full((() if k in cell.params else (2,)) + cell.shape(k, sizes), 0.5)
+        for k in cell.states + cell.inputs + cell.params
+    }
+    for r in range(len(scalar) + 1):
+        for tokens in itertools.combinations(scalar, r):
+            try:
+                with recording("off"), np.errstate(all="ignore"):
+                    arrays = {k: v.astype(int) if k in tokens else v for k, v in numbers.items()}
+                    step_outputs(cell, {k: leaf(v) for k, v in arrays.items()})
+            except TypeError:
+                continue
+            return tokens
+    return ()
+
+
+def step_outputs(cell: Cell, args: dict[str, Tensor]) -> list[Tensor]:
+    """The new states, and the output if it is another tensor."""
+    result = cell.fn(*(args[k] for k in cell.states + cell.inputs), **{k: args[k] for k in cell.params})
+    new, y = cell.outputs(result)
+    return [*new, *([y] if all(y is not s for s in new) else [])]
+
+
+def step_lemma(
+    cell: Cell, case: Mapping[str, Blocks] | Collection[str] = (), batch: tuple[Any, ...] = ("b",)
+) -> StepLemma:
+    """The step lemma for all sizes in general, or for those of a case (see `opaque_arguments`).
+
+    Raises Undecided where it cannot say.
+    """
+    tokens = token_inputs(cell) if any(not cell.sizes[n] for n in cell.inputs) else ()
+    case = case if isinstance(case, Mapping) else dict.fromkeys(case, (1,))
+    with fresh():
+        return lemma(lambda args: step_outputs(cell, args), opaque_arguments(cell, case, batch, tokens), case)
+
+
+def all_sizes(cell: Cell, batch: tuple[Any, ...] = ("b",)) -> list[StepLemma]:
+    """The step lemma for sizes in general, then for every case that it leaves out. Raises Undecided."""
+    return every_case(lambda case: step_lemma(cell, case, batch))
+
+
+LOSSES: dict[str, tuple[Callable[..., Tensor], bool]] = {  # (loss, whether its target is class indices)
+    "cross_entropy of class indices": (cross_entropy, True),
+    "cross_entropy of probabilities": (cross_entropy, False),
+    "mse": (mse, False),
+}
+
+
+def loss_lemma(loss: Callable[..., Tensor], indices: bool = False, readout: Cell = affine) -> list[StepLemma]:
+    """The vjp of L = (1/T) loss(readout(h), y) for every size, T included; all the cases of `every_case`.
+
+    indices: whether y holds class indices; otherwise it has the shape of the read-out.
+    """
+    (h,) = readout.inputs
+
+    def prove(case: Mapping[str, Blocks]) -> StepLemma:
+        def fn(args: dict[str, Tensor]) -> list[Tensor]:
+            o = readout.fn(args[h], **{k: args[k] for k in readout.params})
+            return [loss(o, args["y"]) / b.size_of(case.get("T", ("T",)))]
+
+        with fresh():
+            values = opaque_arguments(readout, case)
+            out = readout.fn(leaf(values[h]), **{k: leaf(values[k]) for k in readout.params}).value
+            y = array("y", *out.axes[:-1], dtype=INDICES) if indices else array("y", *out.axes)
+            return lemma(fn, values | {"y": y}, case)
+
+    return every_case(prove)

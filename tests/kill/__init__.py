@@ -1,0 +1,1 @@
+"""Right hand-written backwards in many styles, and a machine that makes wrong ones of them."""

@@ -1,0 +1,77 @@
+"""Wrong rows: every fault of a row planted in the table, for every cell that uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minigrad.cells import Cell
+from minigrad.domains.sizes import Undecided
+from minigrad.engine.core import TABLE, Primitive
+from minigrad.prove.anysize import step_lemma
+from minigrad.prove.faults import Fault, faults
+from minigrad.prove.problem import Reading, floats, pose, sizes_of
+
+
+@dataclass
+class RowOutcome:
+    """A fault in one row: which of a cell's gradients it spoils by numpy, and what the step lemma says."""
+
+    cell: Cell
+    row: str
+    fault: Fault
+    truth: str  # crash | equivalent | wrong
+    wrong: frozenset[str] = frozenset()
+    verdict: str = ""
+    named: frozenset[str] = frozenset()
+
+    @property
+    def killed(self) -> bool:
+        """Whether the lemma refuses it and names exactly the gradients that are wrong."""
+        return self.verdict == "refuted" and self.named == self.wrong
+
+    def __str__(self) -> str:
+        return f"{self.cell.name} {self.row}: {self.fault.text}"
+
+
+@contextmanager
+def row_with(row: Primitive, rule: Any) -> Iterator[None]:
+    """A row of the table with another vjp."""
+    true = row.vjp
+    object.__setattr__(row, "vjp", rule)
+    try:
+        yield
+    finally:
+        object.__setattr__(row, "vjp", true)
+
+
+def run(cells: dict[str, Cell]) -> list[RowOutcome]:
+    """Every fault of every row that these cells use."""
+    out = []
+    for cell in cells.values():
+        problem = pose(cell, floats(sizes_of(cell)), None, Reading())
+        right = problem.gradients()
+        used = {t.op.name: len(t.inputs) for t in problem.steps[0].nodes if t.op is not None}
+        for name, n in used.items():
+            out += [_outcome(cell, problem, right, TABLE[name], fault) for fault in faults(TABLE[name], n)]
+    return out
+
+
+def _outcome(cell: Cell, problem: Any, right: dict[str, Any], row: Primitive, fault: Fault) -> RowOutcome:
+    with row_with(row, fault.rule):
+        try:
+            got = problem.gradients()
+        except (ValueError, TypeError, IndexError):
+            return RowOutcome(cell, row.name, fault, "crash")
+        wrong = frozenset(k for k, g in got.items() if not np.allclose(g, right[k], 1e-9, 1e-12))
+        if not wrong:
+            return RowOutcome(cell, row.name, fault, "equivalent")
+        try:
+            found = step_lemma(cell)
+        except Undecided:
+            return RowOutcome(cell, row.name, fault, "wrong", wrong, "undecided")
+    return RowOutcome(cell, row.name, fault, "wrong", wrong, found.verdict, frozenset(found.wrong))

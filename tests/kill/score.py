@@ -1,0 +1,144 @@
+"""How a checker does on right and wrong backwards: which mutants are wrong is found by numpy alone."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minigrad.cells import Cell
+from minigrad.prove.backward import BackwardCheck, check_backward, is_sequence
+from minigrad.prove.calling import choose_reading, run_numbers
+from minigrad.prove.problem import floats, sizes_of
+
+from .mutants import Mutant, mutants
+
+STEPS = (1, 2, 3)
+VAGUE = ("terms are missing",)  # what is seen without knowing the mistake
+
+
+@dataclass
+class Outcome:
+    """What numpy says of a mutant (crash, equivalent, or wrong: which, from T steps on), and the checker."""
+
+    mutant: Mutant
+    truth: str
+    wrong: frozenset[str] = frozenset()
+    T: int | None = None
+    check: BackwardCheck | None = None
+    error: str = ""
+    seconds: float = 0.0
+
+    @property
+    def killed(self) -> bool:
+        """Whether it was refuted, with exactly the gradients that are wrong, at the smallest T."""
+        if self.check is None or self.check.verdict != "refuted":
+            return False
+        return {f.argument for f in self.check.findings} == self.wrong and all(
+            f.T == self.T for f in self.check.findings
+        )
+
+    @property
+    def explained(self) -> bool:
+        """Whether a mistake was named for every wrong gradient."""
+        if not self.killed:
+            return False
+        return all(f.reason and not any(v in f.reason for v in VAGUE) for f in self.check.findings)  # type: ignore[union-attr]
+
+
+class Truth:
+    """What the right function returns, in floats, at several sizes and numbers of steps."""
+
+    def __init__(self, cell: Cell, fn: Callable[..., Any]) -> None:
+        self.cell, self.name = cell, fn.__name__
+        self.spans = STEPS if is_sequence(fn, cell) else (None,)
+        self.reading = choose_reading(cell, fn, self.spans[-1]).problem.reading
+        self.known = {
+            key: run_numbers(cell, fn, key[0], self.reading, self._make(*key)).got for key in self._keys()
+        }
+
+    def _keys(self) -> Iterator[tuple[Any, int, int]]:
+        return itertools.product(self.spans, (5, 3), (0, 1))
+
+    def _make(self, _: Any, size: int, seed: int) -> Any:
+        return floats(sizes_of(self.cell, size), seed)
+
+    def of(self, mutant: Mutant) -> Outcome:
+        """Whether numpy runs a mutant, and where its gradients are wrong."""
+        wrong: dict[Any, set[str]] = {T: set() for T in self.spans}
+        for key, right in self.known.items():
+            try:
+                got = run_numbers(self.cell, mutant.fn, key[0], self.reading, self._make(*key)).got
+            except Exception:
+                return Outcome(mutant, "crash")
+            if set(got) != set(right):
+                return Outcome(mutant, "crash")
+            wrong[key[0]] |= {
+                k
+                for k, g in got.items()
+                if g.shape != right[k].shape or not np.allclose(g, right[k], 1e-7, 1e-10)
+            }
+        for T, names in wrong.items():
+            if names:
+                return Outcome(mutant, "wrong", frozenset(names), T)
+        return Outcome(mutant, "equivalent")
+
+
+def judged(cell: Cell, outcome: Outcome) -> Outcome:
+    """The outcome with the checker's verdict; an error that it raises counts as no verdict."""
+    start = time.perf_counter()
+    try:
+        outcome.check = check_backward(cell, outcome.mutant.fn, STEPS)
+    except (TypeError, ValueError, NotImplementedError) as e:
+        outcome.error = f"{type(e).__name__}: {e}"
+    outcome.seconds = time.perf_counter() - start
+    return outcome
+
+
+def sample(fn: Callable[..., Any], per_kind: int, seed: int = 0) -> list[Mutant]:
+    """At most so many mutants of each kind, spread over the source."""
+    kinds: dict[str, list[Mutant]] = {}
+    for m in mutants(fn):
+        kinds.setdefault(m.kind, []).append(m)
+    rng = np.random.default_rng(seed)
+    return [ms[i] for ms in kinds.values() for i in sorted(rng.permutation(len(ms))[:per_kind])]
+
+
+def run(
+    right: dict[str, tuple[Cell, Callable[..., Any]]], per_kind: int, judge: str = "wrong"
+) -> list[Outcome]:
+    """Mutants of every right backward. judge: which of them are given to the checker, wrong or equivalent."""
+    out = []
+    for cell, fn in right.values():
+        truth = Truth(cell, fn)
+        for mutant in sample(fn, per_kind):
+            outcome = truth.of(mutant)
+            out.append(judged(cell, outcome) if outcome.truth == judge else outcome)
+    return out
+
+
+def table(outcomes: Iterable[Outcome]) -> str:
+    """One line per kind of slip: how many, and how many equivalent, refused by right names, explained."""
+    rows: dict[str, Counter] = {}
+    for o in outcomes:
+        for kind in (o.mutant.kind, "all"):
+            rows.setdefault(kind, Counter()).update(
+                {
+                    "all": 1,
+                    o.truth: 1,
+                    "killed": o.truth == "wrong" and o.killed,
+                    "explained": o.truth == "wrong" and o.explained,
+                }
+            )
+    lines = [f"{'slip':<24}{'made':>6}{'crash':>7}{'equal':>7}{'wrong':>7}{'killed':>8}{'explained':>11}"]
+    for kind, c in sorted(rows.items(), key=lambda kc: (kc[0] == "all", kc[0])):
+        lines.append(
+            f"{kind:<24}{c['all']:>6}{c['crash']:>7}{c['equivalent']:>7}{c['wrong']:>7}{c['killed']:>8}"
+            f"{c['explained']:>7} {c['explained'] / max(c['wrong'], 1):>3.0%}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,435 @@
+"""derive: what is printed is run again, line by line, and gives the engine's Jacobians and gradients."""
+
+import re
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from minigrad import (
+    cell,
+    concatenate,
+    layer_norm,
+    maximum,
+    relu,
+    sigmoid,
+    softmax,
+    softplus,
+    sqrt,
+    stack,
+    tanh,
+    where,
+)
+from minigrad import exp as exponential
+from minigrad.cells import CELLS, affine, lstm, rnn, unroll
+from minigrad.engine.core import leaf, recording
+from minigrad.engine.grad import sweep
+from minigrad.prove import derive
+from minigrad.prove.step import size_names
+
+T = 3
+
+
+# ---- cells that use what the built-in ones do not ----------------------------------------------
+@cell(h="n", x="d", W="d n", U="n n", alpha="")
+def leaky(h, /, x, *, W, U, alpha):
+    return (1 - alpha) * h + alpha * tanh(x @ W + h @ U)
+
+
+@cell(h="n", x="d", A="n", W="d n")
+def diagonal(h, /, x, *, A, W):
+    return exponential(-softplus(A)) * h + x @ W
+
+
+@cell(h="n", x="d", W="d n", U="n n", g="n", b="n")
+def normalised(h, /, x, *, W, U, g, b):
+    return tanh(layer_norm(x @ W + h @ U, g, b))
+
+
+@cell(h="n", x="d", W="d n", U="n n")
+def softmax_gate(h, /, x, *, W, U):
+    p = softmax(h @ U)
+    return p * tanh(x @ W) + (1 - p) * h
+
+
+@cell(h="n", c="n", x="d", W="d n", U="n n", p="n")
+def peephole(h, c, /, x, *, W, U, p):
+    f = sigmoid(x @ W + h @ U + p * c)
+    c = f * c + (1 - f) * tanh(h)
+    return f * tanh(c), c
+
+
+@cell(h="n", x="d", W="d n", U="n n")
+def twice(h, /, x, *, W, U):
+    a = tanh(h @ U + x @ W)
+    return tanh(a @ U + a @ U.T) * a
+
+
+@cell(h="n", x="d", W="d n", U="n n", V="n n")
+def stacked_weights(h, /, x, *, W, U, V):
+    return sigmoid(concatenate([x, h], axis=-1) @ concatenate([W, U @ V], axis=0))
+
+
+@cell(h="n", x="d", W="d n", U="n n")
+def kinks(h, /, x, *, W, U):
+    a = relu(h @ U - 0.5)
+    b = maximum(x @ W, h)
+    return where(a > b, a, b) / sqrt(1 + a * a)
+
+
+@cell(h="n", m="n", x="d", W="d n")
+def passed_on(h, m, /, x, *, W):
+    return tanh(x @ W + m), m
+
+
+@cell(h="n", x="d", W="d n", U="n n")
+def written_out(h, /, x, *, W, U):
+    z = x @ W + h @ U
+    return 1 / (1 + exponential(-z))
+
+
+@cell(h="n", x="d", W="d n", U="n n", u="n n")
+def own_output(h, /, x, *, W, U, u):
+    new = tanh(x @ W + h @ U)
+    y = new * h + h @ u
+    return new, y
+
+
+@cell(h="n", x="d", W="d n", U="n n")
+def deep(h, /, x, *, W, U):
+    a = tanh(h @ U + x @ W)
+    for _ in range(5):
+        a = a * tanh(a @ U) + a
+    return a
+
+
+@cell(h="n", x="d", W="d n", v="n")
+def scored(h, /, x, *, W, v):
+    s = sigmoid((h * v).sum(axis=-1, keepdims=True))
+    return s * h + (1 - s) * tanh(x @ W)
+
+
+@cell(h="n", k="n", x="d", W="d n")
+def mixed(h, k, /, x, *, W):
+    both = stack([h, k]).max(axis=0)
+    return tanh(both + x @ W), h * k
+
+
+@cell(h="n", x="d", W="d n", U="n n", u="n")
+def scaled(h, /, x, *, W, U, u):
+    return 2 * tanh(u * (h @ U) + (h * u) @ U - (x @ W)) / (1 + (h @ U) ** 2)
+
+
+OWN = [
+    scaled,
+    leaky, diagonal, normalised, softmax_gate, peephole, twice, stacked_weights, kinks, passed_on,
+    written_out, own_output, deep, scored, mixed,
+    rnn.then(affine), lstm.then(cell(H="n", V="n q")(lambda H, *, V: H @ V)),
+]  # fmt: skip
+ALL = [pytest.param(c, id=c.name) for c in [*CELLS.values(), *OWN]]
+
+
+# ---- running what is printed -------------------------------------------------------------------
+def code_lines(text):
+    """section number -> its formulas, each as (left, right)."""
+    found, section, open_lines = {}, 0, None
+    for line in text.splitlines():
+        if head := re.match(r"(\d)\. ", line):
+            section = int(head[1])
+        formula = line.split("    #")[0].strip()
+        if open_lines is not None:
+            open_lines.append(formula)
+            if formula == ")":
+                left, _, right = " ".join(open_lines).partition(" = ")
+                found[section].append((left.strip(), right))
+                open_lines = None
+        elif line.startswith("    ") and not formula.startswith("#") and " = " in formula and section < 5:
+            if formula.endswith("= ("):
+                open_lines = [formula]
+                found.setdefault(section, [])
+            else:
+                left, _, right = formula.partition(" = ")
+                found.setdefault(section, []).append((left.strip(), right))
+    return found
+
+
+def flat(x):
+    return np.reshape(x, (1, -1))
+
+
+def total(x, axis=None, keepdims=False):
+    """Python's sum of what is printed over the steps, and numpy's over axes."""
+    return np.sum(x, axis, keepdims=keepdims) if isinstance(x, np.ndarray) else sum(x)
+
+
+def logsumexp(x, axis, keepdims):
+    return np.log(np.exp(x).sum(axis=axis, keepdims=keepdims))
+
+
+FUNCTIONS = {
+    "D": np.diagflat, "eye": np.eye, "ones": np.ones, "flat": flat,
+    "concat": lambda xs, axis: np.concatenate(xs, axis),
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "relu": lambda x: np.maximum(x, 0), "where": np.where,
+    "softplus": lambda x: np.log1p(np.exp(x)), "sum": total, "logsumexp": logsumexp,
+    "stack": lambda *xs, axis: np.stack(xs, axis), "max": np.max,
+    **{f: getattr(np, f) for f in ("tanh", "exp", "log", "sqrt", "sign", "maximum")},
+}  # fmt: skip
+
+
+class Run:
+    """The printed lines, run on numbers over T steps, and the engine on the same."""
+
+    def __init__(self, c, form=None):
+        self.cell, self.derived = c, derive(c)
+        self.lines = code_lines(self.derived.text()) if form is None else form(self.derived)
+        rng = np.random.default_rng(3)
+        sizes = dict(zip(size_names(c), (3, 2, 4, 5), strict=False))
+        self.params = {p: rng.uniform(-1, 1, c.shape(p, sizes)) for p in c.params}
+        self.first = {s: rng.uniform(-1, 1, (1, *c.shape(s, sizes))) for s in c.states}
+        self.xs = {x: rng.uniform(-1, 1, (T, 1, *c.shape(x, sizes))) for x in c.inputs}
+        self.env = dict(FUNCTIONS) | sizes | self.params | {"steps": range(1, T + 1)}
+        self.env |= {s: {0: v} for s, v in self.first.items()}
+        self.env |= {x: {t: v[t - 1] for t in range(1, T + 1)} for x, v in self.xs.items()}
+        self.weights = rng.uniform(-1, 1, (T + 1, 1, 20))
+
+    def do(self, section, t):
+        self.env["t"] = t
+        for left, right in self.lines.get(section, []):
+            if not left.startswith("dL/"):
+                self.env.setdefault(left.partition("[")[0], {})
+                self.fill_opaque(t)
+                exec(f"{left} = {right}", self.env)
+
+    def fill_opaque(self, t):
+        """The factors that are named and not written out: their arguments are printed, and run too."""
+        for o in self.derived.opaque:
+            name = o.text.code.partition("[")[0]
+            try:
+                values = [eval(a.code, self.env) for a in o.arguments]
+            except (KeyError, NameError):
+                continue
+            self.env.setdefault(name, {})[t] = o.jacobian(*values)
+
+    def forward(self):
+        for t in range(1, T + 1):
+            self.do(1, t)
+            self.do(2, t)
+
+    def backward(self):
+        states, outputs = self.cell.states, self.derived.outputs
+        read = (*outputs, *states)[0]
+        for s in states:
+            self.env[f"g_{s}"] = {t: np.zeros_like(self.first[s]) for t in range(T + 1)}
+            self.env[f"delta_{s}"] = {}
+        given = f"delta_{read}" if outputs else f"g_{read}"
+        self.env[given] = {t: self.weights[t][:, : self.env[read][t].shape[-1]] for t in range(1, T + 1)}
+        self.env[given][0] = np.zeros_like(self.env[given][1])
+        recursion = self.lines[3]
+        if outputs:
+            for t in range(1, T + 1):
+                self.env["t"] = t
+                for left, right in recursion:
+                    if left.startswith("g_"):
+                        exec(f"{left} = {right}", self.env)
+        for s in states:
+            self.env[f"delta_{s}"][T] = self.env[f"g_{s}"][T]
+        for t in range(T, 0, -1):
+            self.env["t"] = t
+            for left, right in recursion:
+                if left.startswith("delta_"):
+                    exec(f"{left} = {right}", self.env)
+        for t in range(1, T + 1):
+            self.do(4, t)
+        found = {left[4:]: eval(right, self.env) for left, right in self.lines[4] if left.startswith("dL/")}
+        return found | {s: self.env[f"delta_{s}"][0] for s in states}
+
+    def engine(self):
+        params = {k: leaf(v, True) for k, v in self.params.items()}
+        state = tuple(leaf(v, True) for v in self.first.values())
+        done = unroll(self.cell, state, tuple(leaf(v) for v in self.xs.values()), params)
+        seeds = [leaf(self.weights[t][:, : o.shape[-1]]) for t, o in enumerate(done.outputs, start=1)]
+        wanted = params | dict(zip(self.cell.states, state, strict=True))
+        found = sweep(list(done.outputs), seeds, list(wanted.values()), graph=False)
+        self.unrolled = done
+        return {
+            k: np.zeros(x.shape) if g is None else g.value
+            for (k, x), g in zip(wanted.items(), found, strict=True)
+        }
+
+
+@pytest.mark.parametrize("c", ALL)
+def test_the_printed_equations_are_the_cell(c):
+    run = Run(c)
+    run.forward()
+    run.engine()
+    for t in range(T + 1):
+        for s, v in zip(c.states, run.unrolled.states[t], strict=True):
+            assert_allclose(run.env[s][t], v.value, atol=1e-12)
+
+
+@pytest.mark.parametrize("c", ALL)
+def test_the_printed_jacobians_are_the_engines(c):
+    run = Run(c)
+    run.forward()
+    run.engine()
+    for t in range(1, T + 1):
+        old = [leaf(v.value, True) for v in run.unrolled.states[t - 1]]
+        with recording("grad"):
+            new, _ = c.advance(
+                old, [leaf(x[t - 1]) for x in run.xs.values()], {k: leaf(v) for k, v in run.params.items()}
+            )
+        for o, y in zip(c.states, new, strict=True):
+            rows = [sweep([y], [leaf(u.reshape(y.shape))], old, graph=False) for u in np.eye(y.value.size)]
+            for i, s in enumerate(c.states):
+                true = np.stack(
+                    [np.zeros(old[i].value.size) if r[i] is None else r[i].value.ravel() for r in rows]
+                )
+                printed = run.env[f"J_{o}_{s}"][t]
+                assert_allclose(printed * np.ones_like(true), true, atol=1e-12)
+
+
+@pytest.mark.parametrize("c", ALL)
+def test_the_printed_gradients_are_the_engines(c):
+    run = Run(c)
+    run.forward()
+    found, true = run.backward(), run.engine()
+    for k, v in true.items():
+        got = np.asarray(found[k])
+        assert got.size in (v.size, 1)
+        assert_allclose(got.reshape(v.shape) if got.size == v.size else got, v, atol=1e-12)
+
+
+# ---- LaTeX -------------------------------------------------------------------------------------
+MACROS = set(
+    "section subsection paragraph texttt frac partial sum cdots left right odot top delta tilde hat sigma "
+    "tanh mathrm mathit mathbf text quad begin end operatorname textstyle exp sqrt max log alpha cases ge"
+    .split()
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("c", ALL)
+def test_the_latex_is_well_formed(c):
+    tex = derive(c).latex()
+    bare = re.sub(r"\\[{}%$_&#]", "", tex)
+    assert bare.count("{") == bare.count("}")
+    assert bare.count("$") % 2 == 0
+    assert tex.count(r"\left") == tex.count(r"\right")
+    assert re.findall(r"\\begin\{(.*?)\}", tex).count("align*") == tex.count(r"\end{align*}")
+    assert {m for m in re.findall(r"\\([A-Za-z]+)", tex)} <= MACROS
+    text = re.sub(r"\\begin\{align\*\}.*?\\end\{align\*\}", "", bare, flags=re.S)
+    assert "_" not in re.sub(r"\$.*?\$", "", text)
+    plain = re.sub(r"\\begin\{cases\}.*?\\end\{cases\}", "", tex, flags=re.S)
+    assert all(
+        row.count("&") == 1 for b in re.findall(r"align\*\}(.*?)\\end", plain, re.S) for row in b.split(r"\\")
+    )
+
+
+def from_latex(tex, names):
+    """A formula of the derivation as Python, read from its LaTeX alone; names: of the variables in both."""
+    for name in sorted(names, key=len, reverse=True):
+        tex = re.sub(rf"(?<![A-Za-z\\]){re.escape(name)}(?![A-Za-z])", f"<{list(names).index(name)}>", tex)
+    while r"\frac" in tex:
+        tex = re.sub(r"\\frac\{((?:[^{}]|\{[^{}]*\})*)\}\{((?:[^{}]|\{[^{}]*\})*)\}", r"((\1)/(\2))", tex)
+    for a, b in (
+        (r"\left[", "("), (r"\right]", ")"), (r"\left", ""), (r"\right", ""), (r"^{\odot 2}", "**2"),
+        (r"^{\top}", ".T"), (r"\odot", "*"), (r"\sigma", "sigmoid"), (r"\tanh", "tanh"),
+        (r"\operatorname{relu}", "relu"), ("[", "("), ("]", ")"), (r"\sqrt{", "sqrt({"),
+    ):  # fmt: skip
+        tex = tex.replace(a, b)
+    tex = re.sub(r"(\d)\\,", r"\1*", tex).replace(r"\,", "@")
+    assert "\\" not in tex
+    return re.sub(r"<(\d+)>", lambda m: list(names.values())[int(m[1])], tex)
+
+
+def latex_lines(derived):
+    """The same lines as `code_lines`, from the LaTeX; what the names stand for comes from the left sides."""
+    lines = [x for _, _, body in derived.sections for x in body]
+    cell = derived.cell
+    names = {x.left.tex: x.left.code for x in lines if not x.left.code.startswith("dL/")}
+    for n in cell.states + cell.inputs:
+        plain = re.sub("_tild[ae]", "", n)
+        names |= {f"{plain}_{{t}}": f"{n}[t]", f"{plain}_{{t-1}}": f"{n}[t-1]"}
+    for p in cell.params:
+        base, _, rest = p.partition("_")
+        names[f"{base}_{{{rest}}}" if rest else base] = p
+    for s in (*cell.states, *derived.outputs):
+        names |= {rf"\delta^{{{s}}}_{{t}}": f"delta_{s}[t]", rf"g^{{{s}}}_{{t-1}}": f"g_{s}[t-1]"}
+    words = (r"\delta", r"\tilde", "{", "_", "^", "[")
+    names = {k: v for k, v in names.items() if any(w in k for w in words) or k in cell.params}
+    found = {}
+    for k, (_, _, body) in enumerate(derived.sections, start=1):
+        for x in body:
+            found.setdefault(k, []).append((x.left.code, summation(x.right.tex, names)))
+    return found
+
+
+def summation(tex, names):
+    head = r"\sum_{t=1}^{T} "
+    if not tex.startswith(head):
+        return from_latex(tex, names)
+    return f"sum({from_latex(tex.removeprefix(head), names)} for t in steps)"
+
+
+READ_BACK = [rnn, CELLS["rnn_words"], lstm, CELLS["gru"], peephole, twice]
+
+
+@pytest.mark.parametrize("c", READ_BACK, ids=lambda c: c.name)
+def test_the_latex_read_back_gives_the_engines_gradients(c):
+    run = Run(c, latex_lines)
+    run.forward()
+    found, true = run.backward(), run.engine()
+    for k, v in true.items():
+        assert_allclose(np.asarray(found[k]).reshape(v.shape), v, atol=1e-12)
+
+
+def test_the_parts_of_a_joined_matrix_are_marked():
+    tex = derive(CELLS["lstm_concat"]).latex()
+    assert r"W_{f,[h]}^{\top}" in tex
+    assert "W_f[0:n].T" in derive(CELLS["lstm_concat"]).text()
+    assert r"W_{[r_{t} \odot h_{t-1}]}^{\top}" in derive(CELLS["gru_concat"]).latex()
+
+
+# ---- what it says ------------------------------------------------------------------------------
+def test_the_text_is_as_a_person_would_write_it():
+    text = derive(rnn).text()
+    assert "h[t] = tanh(i[t] @ W + h[t-1] @ U + b)" in text
+    assert "J_h_h[t] = D(1 - h[t]**2) @ U.T    # dh[t]/dh[t-1]" in text
+    assert "dL/dU  = sum(h[t-1].T @ a_h[t] for t in steps)" in text
+    assert "(J_t J_{t-1} ... J_{i+1}) P_i" in " ".join(text.split())
+    assert str(derive(rnn)) == text
+
+
+def test_products_of_the_two_kinds_are_told_apart():
+    assert "(R[t] * H[t-1]) @ W_hh" in derive(CELLS["gru"]).text()
+    assert r"\left(R_{t} \odot H_{t-1}\right)\,W_{hh}" in derive(CELLS["gru"]).latex()
+    assert "tanh(u * (h[t-1] @ U) + (h[t-1] * u) @ U - x[t] @ W)" in derive(scaled).text()
+
+
+def test_the_jacobian_of_an_lstm_is_factored_by_gate():
+    tex = derive(lstm).latex()
+    assert r"\frac{\partial C_{t}}{\partial C_{t-1}} &= D\left[F_{t}\right]" in tex
+    inner = r"D\left[O_{t}\right]\,D\left[1 - \tanh(C_{t})^{\odot 2}\right]\,\left("
+    assert tex.count(inner) == 1
+
+
+def test_notebooks_get_latex_and_markdown():
+    found = derive(rnn)
+    assert found._repr_latex_() == found.latex()
+    assert found._repr_markdown_() == found.markdown()
+    assert found.markdown().count("$$") == 8
+    assert "align*" not in found.markdown()
+
+
+def test_a_variable_named_as_a_size_is_told_apart():
+    text = derive(CELLS["torch_gru"]).text()
+    assert "weight_hh[2*n:3*n]" in text
+    assert " n[t]" not in text
+
+
+def test_constants_made_from_sizes_are_written_as_sizes():
+    assert "axis=(-1,), keepdims=True) / n" in derive(normalised).text()
+
+
+def test_what_is_no_cell_is_an_error():
+    with pytest.raises(TypeError, match=r"derive: 3 is a int, not a cell; decorate the function with @cell"):
+        derive(3)
