@@ -13,8 +13,8 @@ from minigrad.cells import CELLS, affine, as_cell, cell, lstm, rnn, softmax_read
 from minigrad.cells.unroll import Unrolled
 from minigrad.engine.core import leaf, recording
 from minigrad.engine.watch import Watch
-from minigrad.prove.audit import audit, audit_graph, audit_scan, proved_form
-from minigrad.prove.forms import Forms
+from minigrad.prove.runs.audit import audit, audit_graph, audit_scan, proved_form
+from minigrad.prove.runs.forms import Forms
 
 EVERY = {c.name: c for c in [*CELLS.values(), *OWN.values(), lstm.then(affine), rnn.then(softmax_readout)]}
 SIZES = {"n": 3, "d": 2, "q": 4, "p": 2, "k": 5}

@@ -16,14 +16,14 @@ from minigrad.cells import CELLS, cell
 from minigrad.domains.contractions import Sum
 from minigrad.domains.sizes import ATOMS, SIZES, array, fresh
 from minigrad.engine.core import TABLE
-from minigrad.prove import quotients
+from minigrad.prove.backward import quotients
 from minigrad.prove.backward import BackwardCheck, check_backward
-from minigrad.prove.calling import choose_reading
-from minigrad.prove.formula import NUMPY, TEX, RightLines
-from minigrad.prove.lets import LETS, same
-from minigrad.prove.numpyops import Unsupported
+from minigrad.prove.backward.calling import choose_reading
+from minigrad.prove.backward.formula import NUMPY, TEX, RightLines
+from minigrad.prove.backward.lets import LETS, same
+from minigrad.prove.backward.numpyops import Unsupported
+from minigrad.prove.backward.problem import Reading, exact, floats, pose, sizes_of
 from minigrad.prove.points import FUNCTIONS, ONE, Ball, Point, difference
-from minigrad.prove.problem import Reading, exact, floats, pose, sizes_of
 
 RIGHT = right_steps.RIGHT | right_sequences.RIGHT
 STEPS, SEQUENCES = right_steps.RIGHT, right_sequences.RIGHT

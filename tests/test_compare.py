@@ -21,8 +21,8 @@ from minigrad.cells.cell import EQUATIONS
 from minigrad.domains.contractions import Sum
 from minigrad.engine.errors import ShapeError
 from minigrad.prove.compare import compare
-from minigrad.prove.substitution import OUTER, collected
-from minigrad.prove.unsolvable import _solved
+from minigrad.prove.compare.substitution import OUTER, collected
+from minigrad.prove.compare.unsolvable import _solved
 
 VARIANTS = {name: c for name, c in vars(variants).items() if isinstance(c, Cell)}
 ALL = CELLS | VARIANTS

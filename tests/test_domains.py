@@ -35,7 +35,7 @@ x, y = sp.symbols("x y", real=True)
         ((np.ones(2), np.ones(3)), FLOATS),
         (Code("a"), SOURCE),
     ],
-    ids=repr,
+    ids=lambda v: type(v).__name__,
 )
 def test_the_domain_of_a_raw_value(raw, domain):
     assert domain_of(raw) is domain

@@ -19,7 +19,7 @@ from minigrad.domains.field import FIELD, Mod, P, fresh
 from minigrad.engine.core import TABLE, leaf, recording
 from minigrad.engine.grad import sweep
 from minigrad.engine.primitives import sum_
-from minigrad.prove.modular import Drawn, check_gradient
+from minigrad.prove.runs.modular import Drawn, check_gradient
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,8 @@ from minigrad.engine.core import TABLE, leaf, recording
 from minigrad.engine.errors import ShapeError
 from minigrad.engine.grad import reachable
 from minigrad.engine.scan import scan
-from minigrad.prove import modular
-from minigrad.prove.modular import Drawn, check_gradient, modular_check
+from minigrad.prove.runs import modular
+from minigrad.prove.runs.modular import Drawn, check_gradient, modular_check
 
 EVERY = {c.name: c for c in [*CELLS.values(), *OWN.values(), lstm.then(affine), rnn.then(softmax_readout)]}
 NESTED = {"smooth_mixture", "sliced_gate"}  # quotients of quotients over time: degrees grow fast

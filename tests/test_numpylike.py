@@ -13,10 +13,10 @@ from numpy import tanh as numpy_tanh
 
 from minigrad.domains.blocks import Size
 from minigrad.domains.sizes import Sized, Undecided, array, fresh
-from minigrad.prove.numpyfunctions import FUNCTIONS, MAKERS
-from minigrad.prove.numpylike import Symbolic, raw
-from minigrad.prove.numpyops import UFUNCS, Unsupported
-from minigrad.prove.rebind import rebound
+from minigrad.prove.backward.numpyfunctions import FUNCTIONS, MAKERS
+from minigrad.prove.backward.numpylike import Symbolic, raw
+from minigrad.prove.backward.numpyops import UFUNCS, Unsupported
+from minigrad.prove.backward.rebind import rebound
 
 B, N, D, ND, N4, ONE, THREE = ("b",), ("n",), ("d",), ("n", "d"), ("n",) * 4, (1,), (1, 1, 1)
 SIZES_TRIED = (

@@ -36,7 +36,7 @@ def test_the_example_runs_and_prints_what_its_comments_say(tmp_path, monkeypatch
 def test_there_are_two_commands_of_one_line_each():
     run, test = blocks("sh")
     assert run == "python3 -m venv .venv && .venv/bin/pip install -q -e . && .venv/bin/minigrad tour\n"
-    assert test == "python3 -m venv .venv && .venv/bin/pip install -q -e '.[tests]' && .venv/bin/pytest\n"
+    assert test == "python3 -m venv .venv && .venv/bin/pip install -q -e '.[tests]' && .venv/bin/pytest -n auto\n"
     assert PROJECT["scripts"] == {"minigrad": "minigrad.cli:main"}
 
 

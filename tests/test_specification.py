@@ -13,10 +13,10 @@ from minigrad import cell, sigmoid, tanh
 from minigrad.cells import CELLS, lstm_misprint, rnn_words, softmax_readout, variants
 from minigrad.domains.sizes import Undecided
 from minigrad.prove.claims import GRU, LSTM, MISPRINTED
-from minigrad.prove.equations import FUNCTIONS, read_equations
-from minigrad.prove.reading import Reading
 from minigrad.prove.specification import NAMED, check_specification
-from minigrad.prove.words import EquationError
+from minigrad.prove.specification.equations import FUNCTIONS, read_equations
+from minigrad.prove.specification.reading import Reading
+from minigrad.prove.specification.words import EquationError
 
 PLAIN_LSTM = """
 f = sigmoid(W_f @ [h, x] + b_f)        # forget

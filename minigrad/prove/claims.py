@@ -17,11 +17,11 @@ from ..domains.contractions import DELTA, Sum
 from ..domains.sizes import ATOMS, Blocks, fresh
 from ..engine.core import tensor
 from ..engine.functions import sigmoid, tanh
-from .compare import compare
+from .compare.comparison import compare
+from .compare.substitution import Substitution
 from .opened import ONE, RANGES, Opened, apart, bounds, derivative, equal_indices, zero_everywhere
 from .points import difference
-from .specification import check_specification
-from .substitution import Substitution
+from .specification.check import check_specification
 
 PROVED, CORRECTED, UNKNOWN = "proved", "corrected", "unknown"
 

@@ -14,9 +14,9 @@ from ..domains.contractions import DELTA, Sum
 from ..domains.sizes import ATOMS, SIZES, Blocks, Undecided, fresh
 from ..engine.core import Tensor, leaf
 from .anysize import Derivative, every_case, opaque_arguments
+from .compare.sides import functions, opaque_side, run
+from .compare.substitution import Substitution
 from .points import difference
-from .sides import functions, opaque_side, run
-from .substitution import Substitution
 
 ONE = Sum.number(1)
 RANGES = {"sigmoid": (0, 1), "tanh": (-1, 1)}  # of these functions: open intervals

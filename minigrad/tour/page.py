@@ -13,8 +13,8 @@ from ..cells.unroll import Unrolled
 from ..draw import Picture
 from ..engine.functions import softmax
 from ..prove import Derived, Proof
-from ..prove.derived import CONVENTION, INDUCTION
-from ..prove.writing import Text, terms
+from ..prove.derive.derived import CONVENTION, INDUCTION
+from ..prove.derive.writing import Text, terms
 from ..text import CharModel
 from .chart import loss_curve, smoothed
 from .mathml import equations, prose

@@ -1,0 +1,5 @@
+"""Somebody's hand-written backward, judged: `check_backward(cell, backward)`."""
+
+from .check import BackwardCheck, check_backward, is_sequence
+
+__all__ = ["BackwardCheck", "check_backward", "is_sequence"]
