@@ -16,8 +16,7 @@ from minigrad.cells import CELLS, cell
 from minigrad.domains.contractions import Sum
 from minigrad.domains.sizes import ATOMS, SIZES, array, fresh
 from minigrad.engine.core import TABLE
-from minigrad.prove.backward import quotients
-from minigrad.prove.backward import BackwardCheck, check_backward
+from minigrad.prove.backward import BackwardCheck, check_backward, quotients
 from minigrad.prove.backward.calling import choose_reading
 from minigrad.prove.backward.formula import NUMPY, TEX, RightLines
 from minigrad.prove.backward.lets import LETS, same
