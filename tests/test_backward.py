@@ -21,7 +21,8 @@ from minigrad.prove.backward.calling import choose_reading
 from minigrad.prove.backward.formula import NUMPY, TEX, RightLines
 from minigrad.prove.backward.lets import LETS, same
 from minigrad.prove.backward.numpyops import Unsupported
-from minigrad.prove.backward.problem import Reading, exact, floats, pose, sizes_of
+from minigrad.prove.backward.pose import exact, floats, pose, sizes_of
+from minigrad.prove.backward.problem import Reading
 from minigrad.prove.points import FUNCTIONS, ONE, Ball, Point, difference
 
 RIGHT = right_steps.RIGHT | right_sequences.RIGHT

@@ -282,6 +282,7 @@ CALLS: dict[str, list[tuple[Callable[..., Any], tuple]]] = {
             ((THREE, B, N),),
         ),
         (lambda a: (a.reshape(-1, 1), a.reshape((1, -1)), a.reshape(-1)), ((N,),)),
+        (lambda a: (a.reshape(1, -2), a.reshape(-3)), ((N,),)),  # to numpy, any negative size is -1
         (
             lambda a: a.reshape(-1, a.shape[1]).reshape(3, -1, a.shape[1]) if a.ndim == 2 else a,
             ((("b",) * 3, N),),
@@ -629,6 +630,7 @@ REFUSED = [
     (lambda d, x: d.reshape(-1), Undecided, "reshape of"),
     (lambda d, x: np.outer(d, d), Undecided, "reshape of"),
     (lambda d, x: d + x, ValueError, "cannot be broadcast together"),
+    (lambda d, x: d.reshape(-1, -2), ValueError, "only one size can be left to be worked out"),
     (lambda d, x: d @ d, ValueError, "inner sizes n and b differ"),
     (lambda d, x: d[0, 0, 0], IndexError, "3 indices for an array"),
     (lambda d, x: np.zeros((2, 2))[2], IndexError, "index 2 is out of bounds for axis of size 2"),

@@ -13,7 +13,8 @@ from minigrad.cells import Cell
 from minigrad.domains.sizes import Undecided
 from minigrad.engine.core import TABLE, Primitive
 from minigrad.prove.anysize import step_lemma
-from minigrad.prove.backward.problem import Reading, floats, pose, sizes_of
+from minigrad.prove.backward.pose import floats, pose, sizes_of
+from minigrad.prove.backward.problem import Reading
 from minigrad.prove.faults import Fault, faults
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from minigrad.cells import Cell
 from minigrad.prove.backward import BackwardCheck, check_backward, is_sequence
 from minigrad.prove.backward.calling import choose_reading, run_numbers
-from minigrad.prove.backward.problem import floats, sizes_of
+from minigrad.prove.backward.pose import floats, sizes_of
 
 from .mutants import Mutant, mutants
 

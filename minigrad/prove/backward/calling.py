@@ -16,7 +16,8 @@ from ...cells.cell import Cell
 from ...domains.sizes import Sized, Undecided
 from .numpylike import Symbolic, raw
 from .numpyops import Unsupported
-from .problem import Problem, Reading, floats, pose, sizes_of
+from .pose import floats, pose, sizes_of
+from .problem import Problem, Reading
 from .rebind import rebound
 
 READINGS = (Reading(), Reading(time=1), Reading(batch=False))

@@ -9,7 +9,8 @@ from ...engine.core import TABLE, Tensor, leaf
 from ...engine.grad import zeros_like
 from ..faults import describe
 from .loops import Gradients, Mistake
-from .problem import Edit, Problem, Step, rebuilt
+from .problem import Problem
+from .steps import Edit, Step, rebuilt
 
 OTHER = {"add": "sub", "sub": "add", "tanh": "sigmoid", "sigmoid": "tanh"}
 

@@ -10,7 +10,7 @@ from ...cells.cell import Cell
 from ...domains.blocks import COMPARED, Blocks, Size, size_of
 from ...domains.contractions import Sum
 from ...domains.sizes import SIZES, Sized, Undecided, fresh
-from ..anysize import _solved
+from ..anysize import solve_sizes
 from ..points import Point
 from .calling import Numbers, call_exact, run_numbers
 from .findings import Compared, Finding, compared, terms
@@ -18,7 +18,8 @@ from .formula import NUMPY, TEX, RightLines
 from .lets import LETS
 from .numpyfunctions import UNWRITTEN
 from .numpyops import Unsupported
-from .problem import Problem, close, exact, pose, sizes_of
+from .pose import exact, pose, sizes_of
+from .problem import Problem, close
 from .reasons import Search
 
 SMALL = 2  # every size, where a function loops over entries
@@ -53,7 +54,7 @@ class Judge:
         seen: list[Case] = [{}]
         while todo and self.verdict == "proved":
             for pair in sorted(self._whatever_sizes(T, todo.pop(0)), key=repr):
-                case = _solved(*pair)
+                case = solve_sizes(*pair)
                 if case is None or len(seen) == MOST_CASES or any(len(v) > LARGEST for v in case.values()):
                     self.conditions.add(f"{Size(pair[0])} != {Size(pair[1])}")
                 elif case not in seen:

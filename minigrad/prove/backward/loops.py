@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from .problem import Loop, Problem, with_carry, zeros
+from .problem import Loop, Problem, with_carry
+from .steps import zeros
 
 Gradients = dict[str, Any]
 

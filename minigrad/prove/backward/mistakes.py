@@ -9,7 +9,8 @@ from ...engine.core import Tensor, leaf
 from ...engine.grad import reachable, sweep
 from ..faults import Rule, describe, faults, label, planted
 from .loops import Gradients, Mistake, OnlyCarried
-from .problem import Problem, zeros
+from .problem import Problem
+from .steps import zeros
 
 
 def known_mistakes(

@@ -1,29 +1,19 @@
-"""What a hand-written backward is asked: a cell run forward, with a cotangent for all that it gives.
-
-The same problem is posed in exact numbers of symbolic size (the proof), of small fixed sizes (where the
-function loops over entries), and in floats (numpy itself: layout, cross-check, search for the mistake).
-"""
+"""A cell run forward for one step or many, the gradients of its arguments, and the loop that gives them."""
 
 from __future__ import annotations
 
-import keyword
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ...cells.cell import Cell
-from ...domains.blocks import Blocks
-from ...domains.sizes import Sized, array
-from ...engine.core import Tensor, domain_of, leaf, node, recording
-from ...engine.grad import reachable, sweep
-from ...engine.watch import Watch
-from ..anysize import blocks
+from ...domains.sizes import Sized
+from ...engine.core import domain_of
 from .lets import LETS
-
-Make = Callable[[str, tuple[Blocks, ...]], Any]  # (name, axes) -> an array of unknown values
+from .steps import Step, zeros
 
 
 @dataclass(frozen=True)
@@ -39,105 +29,6 @@ class Reading:
             (True, 1): ", batch first",
             (False, 0): ", for one example without a batch axis",
         }[self.batch, self.time]
-
-
-def exact(case: Mapping[str, Blocks]) -> Make:
-    """Opaque tensors; the sizes in `case` are what it says, the others any."""
-    return lambda name, axes: array(
-        name, *(tuple(x for b in axis for x in case.get(b, (b,))) for axis in axes)
-    )
-
-
-def floats(sizes: Mapping[str, int], seed: int = 0) -> Make:
-    """Random numbers, of these sizes."""
-    rng = np.random.default_rng(seed)
-    return lambda name, axes: rng.normal(size=[sum(sizes.get(b, 1) for b in axis) for axis in axes])
-
-
-@dataclass
-class Step:
-    """One step of the cell: its leaves, what it gives, and what flows back into that."""
-
-    leaves: dict[str, Tensor]
-    outs: list[Tensor]
-    cotangents: list[Any]
-    nodes: list[Tensor] = field(init=False)  # its operations, in the order of the code
-
-    def __post_init__(self) -> None:
-        self.nodes = [t for t in reachable(self.outs) if t.op is not None]
-
-    def vjp(self, cotangents: Sequence[Any]) -> dict[str, Any]:
-        """The engine's gradient of every argument of this step."""
-        found = sweep(self.outs, [leaf(c) for c in cotangents], list(self.leaves.values()), graph=False)
-        return {
-            k: zeros(x.value) if g is None else g.value
-            for (k, x), g in zip(self.leaves.items(), found, strict=True)
-        }
-
-
-def zeros(x: Any) -> Any:
-    """Zeros in the shape and numbers of a raw array."""
-    return domain_of(x).zeros(x.shape, x)
-
-
-def run_step(
-    cell: Cell, values: dict[str, Any], make: Make, axes: dict[str, tuple[Blocks, ...]], tag: str = ""
-) -> Step:
-    """The cell on these values; the cotangents of what it gives are unknown arrays d<name><tag>."""
-    args = {k: leaf(v, requires_grad=True, name=k) for k, v in values.items()}
-    with recording("all"), Watch():
-        result = cell.fn(*(args[k] for k in cell.states + cell.inputs), **{k: args[k] for k in cell.params})
-    new, y = cell.outputs(result)
-    outs, names = list(new), list(cell.states)
-    if all(y is not s for s in new):
-        outs, names = [*outs, y], [*names, "y"]
-    for n, o in zip(names, outs, strict=True):
-        o.name = o.name or n
-    cotangents = []
-    for n, o in zip(names, outs, strict=True):
-        own = (
-            o.value.axes
-            if isinstance(o.value, Sized)
-            else axes.get("" if n == "y" else n, tuple((1,) * k for k in o.shape))
-        )
-        cotangents.append(make(f"d{n}{tag}", own))
-    return Step(args, outs, cotangents)
-
-
-Edit = Callable[
-    [Tensor, tuple[Tensor, ...], Callable[[Any], Tensor]], Tensor
-]  # (node, inputs, others) -> in its place
-
-
-def rebuilt(
-    cell: Cell,
-    step: Step,
-    leaves: dict[str, Tensor],
-    t: int | None = None,
-    at: int = -1,
-    edit: Edit | None = None,
-) -> Step:
-    """The same operations on other leaves. t: the step whose exact states get names of their own (see lets.py).
-
-    edit: gives the value that node `at` has instead of its own, from any leaf or node before it; its rule stays.
-    """
-    states = {o.id: f"{s}_{t}" for s, o in zip(cell.states, step.outs, strict=False)} if t is not None else {}
-    new = {x.id: leaves[n] for n, x in step.leaves.items()}
-    with recording("all"):
-        for old in reachable(step.outs):
-            if old.op is None:
-                new.setdefault(old.id, old)
-                continue
-            inputs = tuple(new[x.id] for x in old.inputs)
-            if edit is not None and old is step.nodes[at]:
-                value = edit(old, inputs, lambda x: leaves[x] if x in leaves else new[step.nodes[x].id]).value
-            else:
-                value = old.op.value(old.m, *(x.value for x in inputs), **old.params)
-            if old.id in states and isinstance(value, Sized):
-                value = LETS.bind(states[old.id], value)
-            new[old.id] = copy = node(old.op, old.m, value, inputs, old.params)
-            copy.name, copy.note = old.name, old.note
-    return Step(leaves, [new[o.id] for o in step.outs], step.cotangents)
 
 
 @dataclass
@@ -252,74 +143,6 @@ def sum_of(xs: Sequence[Any]) -> Any:
     for x in reversed(xs[:-1]):
         total = total + x
     return total
-
-
-# ---- posing the problem ------------------------------------------------------------------------
-def pose(
-    cell: Cell, make: Make, T: int | None, reading: Reading, y: tuple[Blocks, ...] | None = None
-) -> Problem:
-    """One step (T is None) or T of them from an unknown state, all cotangents unknown.
-
-    y: the axes of the output, where they cannot be seen.
-    """
-    axes = {
-        name: ((("b",),) if reading.batch and name not in cell.params else ())
-        + tuple(blocks(s, {}) for s in cell.sizes[name])
-        for name in cell.states + cell.inputs + cell.params
-    }
-    axes |= {"": y} if y is not None else {}
-    return _one_step(cell, make, axes, reading) if T is None else _sequence(cell, make, axes, reading, T)
-
-
-def _one_step(cell: Cell, make: Make, axes: dict[str, tuple[Blocks, ...]], reading: Reading) -> Problem:
-    values = {name: make(name, a) for name, a in axes.items() if name in cell.sizes}
-    step = run_step(cell, values, make, axes)
-    offered: dict[str, Any] = {t.name: t.value for t in step.nodes if t.name and t.name not in values}
-    problem = Problem(cell, [step], reading, False, offered)
-    for n, o, d in zip(problem.out_names, step.outs, step.cotangents, strict=True):
-        offered |= {f"{n}_next": o.value, f"{n}_new": o.value, f"d{n}": d, f"d{n}_next": d, f"d{n}_new": d}
-    offered |= {f"{s}_prev": values[s] for s in cell.states} | values
-    return problem
-
-
-def _sequence(
-    cell: Cell, make: Make, axes: dict[str, tuple[Blocks, ...]], reading: Reading, T: int
-) -> Problem:
-    params = {p: make(p, axes[p]) for p in cell.params}
-    states = [{s: make(f"{s}0", axes[s]) for s in cell.states}]
-    xs = [{x: make(f"{x}{t}", axes[x]) for x in cell.inputs} for t in range(1, T + 1)]
-    steps: list[Step] = []
-    for t, x in enumerate(xs, start=1):
-        plain = run_step(cell, states[-1] | x | params, make, axes, tag=str(t))
-        steps.append(rebuilt(cell, plain, plain.leaves, t))
-        states.append({s: o.value for s, o in zip(cell.states, steps[-1].outs, strict=False)})
-    problem = Problem(cell, steps, reading, True, dict(params))
-    offered = problem.offered
-    for column in zip(*(s.nodes for s in steps), strict=True):
-        if column[0].name:
-            offered[f"{column[0].name}s"] = problem.stacked([t.value for t in column])
-    for k, n in enumerate(problem.out_names):
-        offered[f"d{n}s"] = problem.stacked([s.cotangents[k] for s in steps])
-        offered[f"d{n}T"] = steps[-1].cotangents[k]
-        if n == "y":
-            offered["ys"] = problem.stacked([s.outs[k].value for s in steps])
-    for s in cell.states:
-        offered |= {f"{s}s": problem.stacked([v[s] for v in states[1:]]), f"{s}0": states[0][s]}
-        offered[f"{s}s_prev"] = problem.stacked([v[s] for v in states[:-1]])
-    offered |= {f"{x}s": problem.stacked([v[x] for v in xs]) for x in cell.inputs} | {"T": T}
-    offered |= {f"{name}_": v for name, v in offered.items() if keyword.iskeyword(name)}
-    problem.names = dict(LETS.known)
-    return problem
-
-
-def sizes_of(cell: Cell, first: int = 5) -> dict[str, int]:
-    """A different number for every size of the cell and the batch, so that no two shapes agree by chance."""
-    names = sorted({n for axes in cell.sizes.values() for s in axes for n in s if n})
-    order = sorted(
-        names, key=lambda n: n not in {m for s in cell.states for size in cell.sizes[s] for m in size}
-    )
-    numbers = [first, 2, 7, 11, 13, 17, 19, 23]
-    return {n: numbers[min(k, 7)] + max(0, k - 7) for k, n in enumerate(order)} | {"b": 4}
 
 
 def close(a: Any, b: Any, tolerance: float = 1e-9) -> bool:

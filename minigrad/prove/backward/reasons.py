@@ -21,7 +21,8 @@ from .lets import LETS, same
 from .loops import Mistake, double_mistakes, loop_mistakes, selections
 from .mistakes import known_mistakes
 from .numpyops import transpose
-from .problem import Problem, close, sizes_of
+from .pose import sizes_of
+from .problem import Problem, close
 from .uses import paths
 
 Again = Callable[[], dict[str, Sized]]  # the function, run once more on the exact problem

@@ -216,40 +216,6 @@ class _Tex(Style):
         text = base + (rf"_{{\mathrm{{{low}}}}}" if low else "")
         return Code(rf"\overline{{{text}}}" if bar else text)
 
-    def between(self, name: str, a: Code, b: Code) -> Code:
-        """a + b and the like, with brackets where they are needed."""
-        sign, level = self.infix[name]
-        if name == "mul" and Code("1") in (a, b):
-            return b if a == Code("1") else a
-        tight = name in ("sub", "div")
-        left = a if a.level >= level else Code(self.brackets(a))
-        right = b if b.level > level or (b.level == level and not tight) else Code(self.brackets(b))
-        return Code.at(f"{left}{sign}{right}", level)
-
-    def product(self, a: Code, b: Code) -> Code:
-        """A matrix product; its factors in brackets, as Python reads a @ b * c from the left."""
-        return Code.at(self.infix["matmul"][0].join((self.atom(a), self.atom(b))), self.infix["matmul"][1])
-
-    def turned(self, x: Code) -> Code:
-        """The transpose."""
-        mark = self.mark
-        return Code(x.removesuffix(mark)) if x.level >= 3 and x.endswith(mark) else Code(self.atom(x) + mark)
-
-    def parts(self, t: Tensor, xs: Sequence[Code]) -> Code:
-        """Arrays put into zeros, each at its place: side by side, if they fill it."""
-        keys = t.params["keys"]
-        if not all(isinstance(k[0], slice) for k in keys):
-            raise Unwritable("place")
-        ends = {str(k[0].start): (k[0].stop, x) for k, x in zip(keys, xs, strict=True)}
-        order, at = [], "0"
-        while at in ends:
-            stop, x = ends.pop(at)
-            order.append(x)
-            at = str(stop)
-        if ends or at != str(t.shape[-len(keys[0])]):
-            raise Unwritable("place")
-        return self.joined(order, -len(keys[0]))
-
     def brackets(self, x: Code) -> str:
         return rf"\left({x}\right)"
 

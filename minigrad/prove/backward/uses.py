@@ -10,7 +10,8 @@ from ...engine.core import Tensor, leaf
 from ...engine.grad import pull, sweep
 from ...engine.primitives import LAYOUT
 from ..faults import label
-from .problem import Problem, Step, with_carry, zeros
+from .problem import Problem, with_carry
+from .steps import Step, zeros
 
 
 @dataclass(frozen=True)
