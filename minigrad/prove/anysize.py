@@ -153,7 +153,7 @@ def every_case(prove: Callable[[Mapping[str, Blocks]], StepLemma]) -> list[StepL
         found = prove(case)
         left = set(found.conditions)
         for pair in sorted(found.asked, key=repr):
-            step = _solved(*pair)
+            step = solve_sizes(*pair)
             if step is None:
                 continue
             left.discard(f"{b.Size(pair[0])} != {b.Size(pair[1])}")
@@ -167,7 +167,7 @@ def every_case(prove: Callable[[Mapping[str, Blocks]], StepLemma]) -> list[StepL
     return done
 
 
-def _solved(a: Blocks, c: Blocks) -> dict[str, Blocks] | None:
+def solve_sizes(a: Blocks, c: Blocks) -> dict[str, Blocks] | None:
     """What makes two sizes without a common block equal: n = 1, d = n, ...; None if that is not one name."""
     for one, other in ((a, c), (c, a)):
         names = set(one)
