@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import types
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,12 @@ import numpy as np
 from ...domains.blocks import Size
 from ...domains.sizes import ATOMS, SIZES, array
 from . import numpyops as ops
+from . import products
 from .numpylike import Symbolic, apply, check_dtype, raw
-from .numpyops import UFUNCS, Unsupported
+from .numpyops import Unsupported
+from .ufuncs import UFUNCS
 
+INSTEAD = "write it with sums, products, slices, np.where, np.einsum or a loop over time"
 UNWRITTEN = "unwritten"  # what the entries of np.empty are called, followed by a number
 
 
@@ -72,6 +74,28 @@ def _expand_dims(x: Symbolic, axis: int) -> Symbolic:
     return x[tuple(key)]
 
 
+def _flip(x: Symbolic, axis: Any = None) -> Any:
+    gone = ops.axis_set(raw(x), axis)
+    return x[tuple(slice(None, None, -1) if i in gone else slice(None) for i in range(x.ndim))]
+
+
+def _dot(a: Any, b: Any, out: Any = None) -> Any:
+    y = Symbolic(products.dot(raw(a), raw(b)))
+    if out is None:
+        return y
+    out.store(y.value)
+    return out
+
+
+def _multi_dot(xs: Any) -> Symbolic:
+    return Symbolic(functools.reduce(products.dot, map(raw, xs)))
+
+
+def _columns(xs: Any) -> Symbolic:
+    columns = [raw(x) for x in xs]
+    return Symbolic(ops.concatenate([ops.insert(x, 1) if x.ndim == 1 else x for x in columns], 1))
+
+
 def _vstack(xs: Any) -> Symbolic:
     rows = [raw(x) for x in xs]
     return Symbolic(ops.concatenate([ops.insert(x, 0) if x.ndim == 1 else x for x in rows], 0))
@@ -100,7 +124,7 @@ def _array(x: Any, dtype: Any = None, copy: Any = True, **_: Any) -> Any:
     check_dtype(dtype)
     if isinstance(x, Symbolic):
         return x.copy() if copy else x
-    return Symbolic(raw(x)) if _symbolic(x) else np.array(x)
+    return Symbolic(raw(x)) if symbolic(x) else np.array(x)
 
 
 def _view_of(method: str) -> Callable[..., Symbolic]:
@@ -112,17 +136,29 @@ def _view_of(method: str) -> Callable[..., Symbolic]:
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sum": _of(ops.sum_),
     "mean": _of(ops.mean),
-    "dot": _two(ops.dot),
-    "outer": _two(ops.outer),
+    "cumsum": _of(ops.cumsum),
+    "dot": _dot,
+    "inner": _two(lambda a, b: products.tensordot(a, b, ([a.ndim - 1], [b.ndim - 1]))),
+    "vdot": _two(lambda a, b: ops.sum_(a * b)),
+    "linalg.multi_dot": _multi_dot,
+    "outer": _two(products.outer),
     "diag": _of(ops.diag),
-    "tensordot": lambda a, b, axes=2: Symbolic(ops.tensordot(raw(a), raw(b), axes)),
-    "einsum": lambda spec, *xs, optimize=False: Symbolic(ops.einsum(spec, *map(raw, xs))),
+    "tensordot": lambda a, b, axes=2: Symbolic(products.tensordot(raw(a), raw(b), axes)),
+    "einsum": lambda spec, *xs, optimize=False: Symbolic(products.einsum(spec, *map(raw, xs))),
     "concatenate": _join(ops.concatenate),
     "stack": _join(ops.stack),
     "split": _split,
     "array_split": _split,
     "hstack": lambda xs: _join(ops.concatenate)(xs, 1 if raw(xs[0]).ndim > 1 else 0),
     "vstack": _vstack,
+    "column_stack": _columns,
+    "append": lambda a, b, axis: _join(ops.concatenate)([a, b], axis),
+    "hsplit": lambda x, parts: _split(x, parts, 1 if x.ndim > 1 else 0),
+    "vsplit": _split,
+    "flip": _flip,
+    "moveaxis": _of(ops.moveaxis),
+    "tile": _of(ops.tile),
+    "ravel": _view_of("ravel"),
     "broadcast_to": _view_of("broadcast_to"),
     "transpose": _view_of("transpose"),
     "swapaxes": _view_of("swapaxes"),
@@ -157,7 +193,7 @@ def call(name: str, args: Any, kwargs: Any) -> Any:
     if name in UFUNCS and name not in FUNCTIONS:
         return apply(name, *args, **kwargs)
     if name not in FUNCTIONS:
-        raise Unsupported(f"np.{name} is not understood here")
+        raise Unsupported(f"np.{name} is not understood here; {INSTEAD}")
     try:
         return FUNCTIONS[name](*args, **kwargs)
     except TypeError as e:
@@ -166,71 +202,8 @@ def call(name: str, args: Any, kwargs: Any) -> Any:
         raise Unsupported(f"np.{name}: {str(e).rpartition('() ')[2]}") from None
 
 
-def _symbolic(x: Any) -> bool:
+def symbolic(x: Any) -> bool:
     """Whether there is a symbolic array or size in it."""
     if isinstance(x, (list, tuple)):
-        return any(map(_symbolic, x))
+        return any(map(symbolic, x))
     return isinstance(x, (Symbolic, Size))
-
-
-class _Arrays(type):
-    """Symbolic arrays are instances of the stand-in's `ndarray`, as numpy's own are."""
-
-    def __instancecheck__(cls, x: Any) -> bool:
-        return isinstance(x, (Symbolic, np.ndarray))
-
-
-class _NdArray(metaclass=_Arrays):
-    pass
-
-
-class StandIn(types.ModuleType):
-    """What `np` is while somebody's code runs on symbolic arrays."""
-
-    ndarray = _NdArray
-
-    def __getattr__(self, name: str) -> Any:
-        if name in MAKERS:
-            return MAKERS[name]
-        if name == "random":
-            raise Unsupported("np.random: a gradient is not random; it must be the same at every call")
-        if name in FUNCTIONS:
-            return _either(name)
-        return getattr(np, name)
-
-
-def _either(name: str) -> Callable[..., Any]:
-    """numpy's own function for plain arguments, ours where a symbolic array is among them."""
-
-    def function(*args: Any, **kwargs: Any) -> Any:
-        if any(map(_symbolic, args)) or any(map(_symbolic, kwargs.values())):
-            return call(name, args, kwargs)
-        return getattr(np, name)(*args, **kwargs)
-
-    return function
-
-
-NUMPY = StandIn("numpy")
-
-
-class StandInMath(types.ModuleType):
-    """What `math` is: its functions take one number, and a symbolic one has entries as numpy's have."""
-
-    def __getattr__(self, name: str) -> Any:
-        fn = getattr(math, name)
-        if name not in ("tanh", "exp", "log", "sqrt", "sin", "cos", "sinh", "cosh", "log1p", "expm1", "pow"):
-            return fn
-        return lambda *xs: apply({"pow": "power"}.get(name, name), *xs) if _scalars(name, xs) else fn(*xs)
-
-
-def _scalars(name: str, xs: Iterator[Any] | tuple[Any, ...]) -> bool:
-    found = [x for x in xs if isinstance(x, Symbolic)]
-    for x in found:
-        if x.ndim:
-            raise Unsupported(
-                f"math.{name} takes one number, and not an array of shape {x.shape}; use np.{name}"
-            )
-    return bool(found)
-
-
-MATH = StandInMath("math")

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from .numpyfunctions import FUNCTIONS, MAKERS, MATH, NUMPY
+from .numpyfunctions import FUNCTIONS, MAKERS
+from .standin import MATH, NUMPY
 
 
 def rebound(fn: Callable[..., Any]) -> Callable[..., Any]:
