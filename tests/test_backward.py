@@ -383,7 +383,7 @@ def branches_on_a_sum(dh, h_next, i):
 
 
 def unsupported(dh, h_next, i):
-    return {"W": np.cumsum(i.T @ dh, axis=0)}
+    return {"W": np.cumprod(i.T @ dh, axis=0)}
 
 
 def broken(dh, h_next, i):
@@ -402,7 +402,7 @@ BAD = [
     (with_noise, Unsupported, r"np.random: a gradient is not random(.|\n)*in .*test_backward.py:\d+: return"),
     (branches, Unsupported, r"method .max\(\) is not understood(.|\n)*test_backward.py:\d+: if np.abs"),
     (branches_on_a_sum, Unsupported, r"a branch on the value of an array(.|\n)*test_backward.py:\d+: return"),
-    (unsupported, Unsupported, r"np.cumsum is not understood here(.|\n)*test_backward.py:\d+: return"),
+    (unsupported, Unsupported, r"np.cumprod is not understood here(.|\n)*test_backward.py:\d+: return"),
     (broken, ValueError, r"matmul(.|\n)*test_backward.py:\d+: return {\"W\": i @ dh}"),
     (raises, RuntimeError, r"KeyError: 'gone'(.|\n)*test_backward.py:\d+: raise"),
 ]  # fmt: skip
