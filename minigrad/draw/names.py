@@ -6,16 +6,13 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
+from .._names import ACCENTS, GREEK, name_parts
+
 if TYPE_CHECKING:
     from ..engine.core import Tensor
     from .steps import Step
 
 SUBSCRIPT = str.maketrans("0123456789-+", "₀₁₂₃₄₅₆₇₈₉₋₊")
-ACCENTS = {"tilda": "\u0303", "tilde": "\u0303", "hat": "\u0302", "bar": "\u0304", "dot": "\u0307"}
-GREEK = dict(
-    alpha="α", beta="β", gamma="γ", delta="δ", epsilon="ε", eta="η", theta="θ", kappa="κ", lam="λ", lamda="λ",
-    mu="μ", nu="ν", xi="ξ", pi="π", rho="ρ", sigma="σ", tau="τ", phi="φ", chi="χ", psi="ψ", omega="ω",
-)  # fmt: skip
 SIGNS = dict(
     add="+", sub="−", mul="×", div="÷", neg="−", matmul="@", sigmoid="σ", sqrt="√", sum="Σ", power="^",
     pow="^", abs="|·|", concat="[ , ]", stack="[ , ]", transpose="ᵀ", greater=">", greater_equal="≥",
@@ -25,11 +22,11 @@ SIGNS = dict(
 
 def pretty(name: str, t: int | None = None) -> str:
     """A variable's name with its accent or Greek letter, and the time step as a subscript."""
-    base, _, end = name.rpartition("_")
-    if base and end.lower() in ACCENTS and len(base) == 1:
-        name = base + ACCENTS[end.lower()]
-    else:
-        name = GREEK.get(name, name)
+    base, accent, index = name_parts(name)
+    if base in GREEK and not (accent or index):
+        name = GREEK[base]
+    elif accent and len(base) == 1:
+        name = "_".join([base + ACCENTS[accent][1], *([index] if index else [])])
     return name + subscript(t)
 
 

@@ -11,16 +11,12 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup, escape
 
+from .._names import COMMANDS, GREEK
+
 TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\d+(?:\.\d+)?|\s+|.", re.DOTALL)
-LETTERS = {
-    rf"\{name}": letter
-    for name, letter in zip(
-        "alpha beta gamma delta epsilon eta theta kappa mu nu xi pi rho sigma tau phi chi psi omega "
-        "Phi partial ell top".split(),
-        "αβγδϵηθκμνξπρστφχψωΦ∂ℓ⊤",
-        strict=True,
-    )
-}
+LETTERS = {COMMANDS[name]: letter for name, letter in GREEK.items()} | {
+    r"\Phi": "Φ", r"\partial": "∂", r"\ell": "ℓ", r"\top": "⊤",
+}  # fmt: skip
 OPERATORS = {
     r"\odot": "⊙", r"\cdot": "⋅", r"\cdots": "⋯", r"\ldots": "…", r"\le": "≤", r"\ge": "≥", r"\times": "×",
     r"\sum": "∑", r"\langle": "⟨", r"\rangle": "⟩", r"\{": "{", r"\}": "}", "-": "−", "*": "∗", "'": "′",

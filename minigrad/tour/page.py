@@ -80,7 +80,7 @@ def page(tour: Tour) -> str:
 
 def said(text: Text) -> str:
     """A sentence with its formulas set, if it has any."""
-    return prose(text.tex) if "$" in text.tex else text.code
+    return prose(text.tex) if text.has_formulas else text.code
 
 
 def rows(tex: str) -> list[str]:

@@ -18,9 +18,10 @@ from ...engine.watch import Watch
 from ..measure import random_arguments
 from ..step import size_names
 from .derived import Derived
-from .jacobians import Paths, Words, times, written
+from .jacobians import Paths
 from .notation import Line, delta, direct, jacobian, ratio, total
 from .parameters import Parameters
+from .words import Words, times, written
 from .writing import ATOM, SUM, Text, Writer, constant_name, timed_name
 
 PRIMES = (101, 223, 307, 401, 503, 601, 701)  # sizes that tell n+d from 2*n, and so on

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..._names import COMMANDS, LETTERS
 from ...cells.cell import Cell
 from .jacobians import Opaque
 from .notation import Line
+from .rows import LINE, rows, width
 from .writing import Text, plain_name, terms, timed_name
 
 WIDTH = 110
+KNOWN = set("äëïöüÄËÏÖÜßáéíóúÁÉÍÓÚàèìòùÀÈÌÒÙâêîôûÂÊÎÔÛãñõÃÑÕåÅçÇøØæÆ–—‘’“”…")  # letters of any LaTeX
 
 
 @dataclass(frozen=True)
@@ -83,29 +88,34 @@ class Derived:
 
     # ---- LaTeX and Markdown ----
     def latex(self) -> str:
-        """LaTeX for the body of a document that loads amsmath."""
+        """A LaTeX document, in the standard article class with amsmath."""
         title = rf"Backpropagation through time: \texttt{{{_escaped(self.cell.name)}}}"
-        parts = [rf"\section*{{{title}}}", CONVENTION.tex]
+        parts = [DOCUMENT, rf"\section*{{{title}}}", CONVENTION.tex]
         for heading, prose, body in self.sections:
             parts += [rf"\subsection*{{{heading}}}", prose.tex, _aligned(body, "align*")]
-        parts += [_opaque_tex(o) for o in self.opaque]
+        parts += [_opaque_tex(o) + r" \par" for o in self.opaque]
         parts += [r"\subsection*{Why this is $\mathrm{d}L/\mathrm{d}w$, for every $T$}"]
         parts += [rf"\paragraph{{{name}}} {claim.tex}" for name, claim in INDUCTION]
-        return "\n".join(p for p in parts if p) + "\n"
+        return "\n".join([p for p in parts if p] + [r"\end{document}"]) + "\n"
 
     def markdown(self) -> str:
         """Markdown with formulas between dollars, as notebooks and most sites render it."""
         parts = [f"## Backpropagation through time: `{self.cell.name}`", CONVENTION.tex]
-        for (heading, prose, body), plain in zip(self.sections, (True, True, False, False), strict=True):
-            formulas = _aligned(body, "aligned")
-            parts += [f"### {heading}", prose.code if plain else prose.tex, f"$$\n{formulas}\n$$"]
+        for heading, prose, body in self.sections:
+            said = prose.tex if prose.has_formulas else re.sub(r"([\\`*_{}\[\]<>$#|~])", r"\\\1", prose.code)
+            parts += [f"### {heading}", said, f"$$\n{_aligned(body, 'aligned')}\n$$"]
         parts += [_opaque_tex(o) for o in self.opaque]
         parts += [r"### Why this is $\mathrm{d}L/\mathrm{d}w$, for every $T$"]
         parts += [f"**{name}** {claim.tex}" for name, claim in INDUCTION]
         return "\n\n".join(p for p in parts if p) + "\n"
 
-    _repr_markdown_ = markdown
-    _repr_latex_ = latex
+    _repr_markdown_ = markdown  # a notebook sets it with MathJax, which knows no document
+
+
+DOCUMENT = r"""\documentclass{article}
+\usepackage{amsmath}
+\allowdisplaybreaks
+\begin{document}"""
 
 
 # ---- what is the same for every cell -----------------------------------------------------------
@@ -183,11 +193,9 @@ def _code_lines(x: Line, width: int) -> list[str]:
 
 
 def _aligned(body: Sequence[Line], environment: str) -> str:
-    rows = []
-    for x in body:
-        parts = terms(x.right.tex) if len(x.right.tex) > 2 * WIDTH else [x.right.tex]
-        rows += [f"  {x.left.tex} &= {parts[0]}", *(rf"  &\quad {p}" for p in parts[1:])]
-    return f"\\begin{{{environment}}}\n" + " \\\\\n".join(rows) + f"\n\\end{{{environment}}}"
+    room = LINE - max((width(x.left.tex) for x in body), default=0)
+    lines = [f"  {row}" for x in body for row in rows(x.left.tex, x.right.tex, room)]
+    return f"\\begin{{{environment}}}\n" + " \\\\\n".join(lines) + f"\n\\end{{{environment}}}"
 
 
 def _opaque_tex(o: Opaque) -> str:
@@ -195,6 +203,14 @@ def _opaque_tex(o: Opaque) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text that LaTeX sets as it stands."""
+    """Text that LaTeX sets as it stands; of letters that it does not know, their number."""
+    return "".join(map(_escaped_letter, unicodedata.normalize("NFC", text)))
+
+
+def _escaped_letter(c: str) -> str:
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return "".join(special.get(c, "\\" + c if c in "&%$#_{}" else c) for c in text)
+    if c in LETTERS:
+        return rf"\ensuremath{{{COMMANDS[LETTERS[c]]}}}"
+    if c in special or c in "&%$#_{}":
+        return special.get(c, "\\" + c)
+    return c if c.isascii() or c in KNOWN else f"[U+{ord(c):04X}]"

@@ -20,40 +20,11 @@ import numpy as np
 
 from ...engine.core import Tensor, leaf, recording
 from ...engine.grad import sweep
-from .writing import (
-    ATOM,
-    MATRIX,
-    ONE,
-    PRODUCT,
-    SAME,
-    Text,
-    Writer,
-    add,
-    constant_name,
-    neg,
-    number,
-    transposed,
-)
+from .words import Factor, Words, diagonal, join
+from .writing import ONE, PRODUCT, SAME, Text, Writer, constant_name, number, transposed
 
 SHORT = 32  # characters of LaTeX that still make a subscript
 MOST_WORDS = 6  # of a sum over paths; a longer one gets a name of its own
-
-
-@dataclass(frozen=True)
-class Factor:
-    """A matrix, or the choice of some entries (rows of the identity), or its transpose."""
-
-    text: Text
-    span: tuple[int, int] | None = None  # the entries chosen, from and to
-    slice: str = ""  # the same as it is written: n:2*n
-    label: str = ""  # what the chosen entries are called, in LaTeX
-    name: str = ""  # and in code
-    places: bool = False  # the transpose: they are put in place
-
-    @property
-    def picks(self) -> bool:
-        """Whether it chooses entries of what stands on its right."""
-        return self.span is not None and not self.places
 
 
 class Slope(NamedTuple):
@@ -61,10 +32,6 @@ class Slope(NamedTuple):
 
     text: Text
     one: bool
-
-
-Word = tuple[Factor, ...]  # from the output's side to the input's
-Words = dict[Word, float]  # a sum of words with coefficients
 
 
 @dataclass(frozen=True)
@@ -175,8 +142,7 @@ class Paths:
         if slope.one:
             code = f"({slope.text.at(PRODUCT).code} * eye({self.size(t.value.size)}))"
             return {(Factor(Text(code, slope.text.at(PRODUCT).tex)),): 1}
-        inside = slope.text.unbracketed()
-        return {(Factor(Text(f"D({inside.code})", rf"D\left[{inside.tex}\right]")),): 1}
+        return {(diagonal(slope.text),): 1}
 
     def _chosen(self, start: int, stop: int, whole: int, label: Text, places: bool = False) -> Factor:
         piece = f"{self.size(start)}:{self.size(stop)}"
@@ -218,72 +184,3 @@ def _jacobian(t: Tensor, k: int) -> Callable[..., Any]:
         return np.stack(rows)
 
     return at
-
-
-# ---- words -------------------------------------------------------------------------------------
-def join(left: Word, right: Word) -> Word | None:
-    """The product of two words, a choice of entries taken into the matrix beside it; None if it is 0."""
-    if not left or not right:
-        return left + right
-    a, b = left[-1], right[0]
-    if a.picks and b.places:
-        if a.span == b.span:
-            return left[:-1] + right[1:]
-        assert a.span is not None
-        assert b.span is not None
-        if a.span[1] <= b.span[0] or b.span[1] <= a.span[0]:
-            return None
-    elif a.picks and not b.span:
-        return (*left[:-1], Factor(_part(b.text, a, rows=True)), *right[1:])
-    elif b.places and not a.span:
-        return (*left[:-1], Factor(_part(a.text, b, rows=False)), *right[1:])
-    return left + right
-
-
-def _part(m: Text, chosen: Factor, rows: bool) -> Text:
-    """The chosen rows or columns of a matrix."""
-    piece = chosen.slice
-    turned = m.code.endswith(".T")
-    base = transposed(m) if turned else m.at(ATOM)
-    code = base.code + (f"[{piece}]" if rows != turned else f"[:, {piece}]")
-    plain = base.tex.endswith("}") and not base.tex.startswith("D")
-    tex = f"{base.tex[:-1]},[{chosen.label}]}}" if plain else f"{base.tex}_{{[{chosen.label}]}}"
-    return Text(code + ".T", tex + r"^{\top}") if turned else Text(code, tex)
-
-
-def written(words: Words, size: str) -> Text:
-    """The sum of words as text, common first factors taken out; size: of the identity, where it is a term."""
-    groups: dict[Factor | None, Words] = {}
-    for word, c in words.items():
-        if c:
-            groups.setdefault(word[0] if word else None, {})[word[1:]] = c
-    total: Text | None = None
-    for first, rest in groups.items():
-        term = _group(first, rest, size)
-        total = term if total is None else add(total, term)
-    return total or number(0)
-
-
-def _group(first: Factor | None, rest: Words, size: str) -> Text:
-    """first @ (the sum of rest)."""
-    if first is None or set(rest) == {()}:
-        text = Text(f"eye({size})", r"\mathrm{Id}") if first is None else first.text
-        return _scaled(text, rest[()])
-    if len(rest) == 1:
-        ((word, c),) = rest.items()
-        inner = written({word: 1}, size)
-        return _scaled(times(first.text, inner), c)
-    return times(first.text, written(rest, size))
-
-
-def _scaled(a: Text, c: float) -> Text:
-    if c in (1, -1):
-        return a if c == 1 else neg(a)
-    n, a = number(c).at(PRODUCT), a.at(MATRIX)
-    return Text(f"{n.code} * {a.code}", rf"{n.tex}\,{a.tex}", PRODUCT)
-
-
-def times(a: Text, b: Text) -> Text:
-    """The product of two matrices, which needs no brackets around products."""
-    a, b = a.at(MATRIX), b.at(MATRIX)
-    return Text(f"{a.code} @ {b.code}", rf"{a.tex}\,{b.tex}", MATRIX)

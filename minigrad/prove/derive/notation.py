@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .jacobians import Words, times, written
+from .words import Words, times, written
 from .writing import Text, add, plain_name, timed_name, transposed
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...engine.core import Tensor
-from .jacobians import Factor, Words, times
 from .notation import Line, cotangent, summed, total, turned
+from .words import Factor, Words, times
 from .writing import Text, Writer, mul, neg, plain_name, transposed
 
 if TYPE_CHECKING:

@@ -7,18 +7,15 @@ A node of a graph is written from the operation of its row: operators as operato
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..._names import ACCENTS, COMMANDS, LETTERS, name_parts
 from ...engine.core import Primitive, Tensor
 
 SUM, PRODUCT, MATRIX, UNARY, ATOM = range(5)  # how tightly the outermost operator of a text binds
-ACCENTS = {"tilde": "tilde", "tilda": "tilde", "hat": "hat", "bar": "bar", "dot": "dot"}
-GREEK = {
-    "alpha", "beta", "gamma", "delta", "epsilon", "eta", "theta", "kappa", "mu", "nu", "xi", "pi", "rho",
-    "sigma", "tau", "phi", "chi", "psi", "omega",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,6 +41,11 @@ class Text:
     def factor(self, last: bool = False) -> Text:
         """As a factor entry by entry: a matrix product gets brackets, and so does the last product."""
         return self.at(UNARY) if last or self.level == MATRIX else self.at(PRODUCT)
+
+    @property
+    def has_formulas(self) -> bool:
+        """Whether, as a sentence, it has formulas between dollars."""
+        return bool(re.search(r"(?<!\\)\$", self.tex))
 
     @property
     def number(self) -> bool:
@@ -84,23 +86,54 @@ def terms(text: str) -> list[str]:
 # ---- names -------------------------------------------------------------------------------------
 def plain_name(name: str) -> str:
     """A variable's name as LaTeX: W_xi is W_{xi}, C_tilda has its accent, alpha is Greek."""
-    base, _, rest = name.partition("_")
-    words = rest.split("_") if rest else []
-    base = rf"\{base}" if base in GREEK else base if len(base) == 1 else rf"\mathit{{{base}}}"
-    if words and words[0].lower() in ACCENTS:
-        base = rf"\{ACCENTS[words.pop(0).lower()]}{{{base}}}"
-    digits = re.fullmatch(r"\\mathit\{([A-Za-z])(\d+)\}", base)
-    if digits:
+    found = name_parts(name)
+    base, words = found.base, found.subscript.split("_") if found.subscript else []
+    digits = re.fullmatch(r"([A-Za-z])(\d+)", base)
+    if digits and not found.accent:
         base, words = digits[1], [digits[2], *words]
-    return base + (f"_{{{','.join(words)}}}" if words else "")
+    base = base if len(base) == 1 and base.isascii() else COMMANDS.get(base, rf"\mathit{{{base}}}")
+    if not base.isascii():
+        base = rf"\text{{{unicodedata.normalize('NFC', found.base)}}}"
+    if found.accent:
+        base = rf"\{ACCENTS[found.accent][0]}{{{base}}}"
+    index = ",".join(_index_word(w) for w in words)
+    return base + (f"_{{{index}}}" if words else "")
+
+
+def _index_word(word: str) -> str:
+    if word in LETTERS:
+        return COMMANDS[LETTERS[word]]
+    return word if word.isascii() else rf"\text{{{word}}}"
 
 
 def timed_name(name: str, back: int = 0) -> Text:
     """A variable at time t (or t-1): h[t-1] in code, h_{t-1} in LaTeX."""
     when = f"t-{back}" if back else "t"
-    tex = plain_name(name)
-    tex = f"{tex[:-1]},{when}}}" if tex.endswith("}") and "_{" in tex else f"{tex}_{{{when}}}"
-    return Text(f"{name}[{when}]", tex)
+    return Text(f"{name}[{when}]", indexed(plain_name(name), when))
+
+
+def indexed(tex: str, index: str) -> str:
+    """The formula with one more index, beside those that it ends in: a second _ would be an error."""
+    start = _last_group(tex)
+    if tex[:start].endswith("^"):
+        tex, start = rf"\left({tex}\right)", 0
+    return f"{tex[:-1]},{index}}}" if tex[:start].endswith("_") else f"{tex}_{{{index}}}"
+
+
+def raised(tex: str, exponent: str) -> str:
+    """The formula with an exponent; one that has an exponent already is put in brackets."""
+    base = rf"\left({tex}\right)" if tex[: _last_group(tex)].endswith("^") else tex
+    return f"{base}^{{{exponent}}}"
+
+
+def _last_group(tex: str) -> int:
+    """Where the group in braces that ends the formula begins; 0 if it ends in none."""
+    depth = 0
+    for i in range(len(tex) - 1, -1, -1):
+        depth += (tex[i] == "}") - (tex[i] == "{")
+        if not depth:
+            return i if i < len(tex) - 1 else 0
+    return 0
 
 
 def constant_name(name: str) -> Text:
@@ -116,7 +149,7 @@ def write(op: Primitive, args: Sequence[Text], params: Mapping[str, Any]) -> Tex
         return special(*args)
     if op.name == "power":
         base, e = args[0].at(ATOM), number(params["exponent"]).code
-        return args[0] if e == "1" else Text(f"{base.code}**{e}", rf"{base.tex}^{{\odot {e}}}", UNARY)
+        return args[0] if e == "1" else Text(f"{base.code}**{e}", raised(base.tex, rf"\odot {e}"), UNARY)
     words = [a.code for a in args] + [f"{k}={v}" for k, v in params.items()]
     return Text(f"{op.name}({', '.join(words)})", _by_template(op, args, params))
 
@@ -159,7 +192,7 @@ def mul(a: Text, b: Text) -> Text:
         return neg(b if a.code == "-1" else a)
     if a == b and not a.number:
         base = a.at(ATOM)
-        return Text(f"{base.code}**2", rf"{base.tex}^{{\odot 2}}", UNARY)
+        return Text(f"{base.code}**2", raised(base.tex, r"\odot 2"), UNARY)
     a, b = a.factor(), b.factor(last=True)
     dot = r"\," if a.number or b.number else r" \odot "
     return Text(f"{a.code} * {b.code}", a.tex + dot + b.tex, PRODUCT)
@@ -190,7 +223,7 @@ def transposed(a: Text) -> Text:
     a = a.at(ATOM)
     if a.code.endswith(".T"):
         return Text(a.code.removesuffix(".T"), a.tex.removesuffix(r"^{\top}"))
-    return Text(f"{a.code}.T", rf"{a.tex}^{{\top}}")
+    return Text(f"{a.code}.T", raised(a.tex, r"\top"))
 
 
 def compared(sign: str, tex: str) -> Callable[[Text, Text], Text]:
@@ -240,7 +273,7 @@ class Writer:
         while len(words) > 1 and words[0] in (":", "0:1"):
             words.pop(0)
         inside = ", ".join(words)
-        return Text(f"{x.code}[..., {inside}]", rf"{x.tex}_{{[{inside}]}}")
+        return Text(f"{x.code}[..., {inside}]", indexed(x.tex, f"[{inside.replace('*', '')}]"))
 
     def _range(self, k: Any) -> str:
         if not isinstance(k, slice):
