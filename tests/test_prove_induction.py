@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from minigrad.engine.truncation import Truncation
 from minigrad.prove.induction import (
     Adjoint,
     Words,
@@ -11,14 +12,19 @@ from minigrad.prove.induction import (
     at_numbers,
     before,
     closed_form,
+    closed_form_check,
     closed_form_residuals,
     descending,
+    dropped,
+    duality_check,
     duality_residuals,
-    induction,
     invariant,
+    kept,
     letter,
     split_top,
     total,
+    truncation_check,
+    truncation_residuals,
     unfold,
 )
 
@@ -29,11 +35,11 @@ def zero_at(claim):
     return [case for case, left in claim.items() if left]
 
 
-def test_the_closed_form_and_the_duality_are_proved():
-    checks = induction()
-    assert [c.verdict for c in checks] == ["proved", "proved"]
-    assert zero_at(closed_form_residuals()) == []
-    assert zero_at(duality_residuals()) == []
+def test_the_closed_form_the_duality_and_the_truncation_are_proved():
+    checks = [closed_form_check(), duality_check(), truncation_check()]
+    assert [c.verdict for c in checks] == ["proved"] * 3
+    for residuals in (closed_form_residuals, duality_residuals, truncation_residuals):
+        assert zero_at(residuals()) == []
     assert sum(c.seconds for c in checks) < 0.1
 
 
@@ -109,6 +115,52 @@ def test_a_wrong_forward_recursion_leaves_terms():
         return letter("P", t) + letter("S", before(t)) * letter("J", t)
 
     assert zero_at(duality_residuals(s=reversed_order)) == ["step t to t-1"]
+
+
+# ---- truncated BPTT ------------------------------------------------------------------------------
+C, T_NOW = ("c", 0), ("t", 0)
+FIRST = before(C, -1)
+WRONG_TRUNCATION = {
+    "kept from c": ({"keep": lambda t: total(C, t, letter("Phi", t, U) * letter("a", U))}, "kept: base t = c+1"),
+    "kept to t-1": (
+        {"keep": lambda t: total(FIRST, before(t), letter("Phi", t, U) * letter("a", U))}, "kept: base t = c+1",
+    ),
+    "kept in ascending order": (
+        {"keep": lambda t: total(FIRST, t, letter("a", U) * letter("Phi", t, U))}, "kept: step",
+    ),
+    "the initial state is not dropped": (
+        {"drop": lambda t: total(("", 1), C, letter("Phi", t, U) * letter("a", U))}, "dropped: base",
+    ),
+    "the step after the cut is dropped too": (
+        {"drop": lambda t: dropped(t) + letter("Phi", t, FIRST) * letter("a", FIRST)}, "dropped: base",
+    ),
+    "one product ends a step early": (
+        {"drop": lambda t: total(("", 1), C, letter("Phi", before(t), U) * letter("a", U))}, "dropped: base",
+    ),
+    "the cut lets the cotangent through": ({"adjoint": Adjoint()}, "backward at a cut"),
+    "the cut drops its own loss too": ({"adjoint": Adjoint(delta=lambda t: Words())}, "backward at a cut"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG_TRUNCATION)
+def test_a_wrong_claim_about_truncation_leaves_terms(name):
+    changed, case = WRONG_TRUNCATION[name]
+    assert case in zero_at(truncation_residuals(**changed))
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5, 9])
+def test_the_terms_are_those_that_truncation_lists(k):
+    """What the words keep and drop, and what `Truncation(T, k)` says of each term; 0 is the initial state."""
+    cut = Truncation(9, k)
+    for t in range(1, 10):
+        c = max([step - 1 for step in cut.cuts if step <= t], default=0)
+        terms = {i: tuple([("b", m) for m in range(t, i, -1)] + [("a", i)]) for i in range(1, t + 1)}
+        terms[0] = tuple([("b", m) for m in range(t, 0, -1)] + [("y", 0)])
+        for claim, keeps in ((kept, True), (dropped, False)):
+            if c:
+                listed = {terms[i] for i in terms if cut.keeps(t, i) == keeps}
+                assert at_numbers(claim(T_NOW), {"t": t, "c": c}) == dict.fromkeys(listed, 1)
+        assert c or all(cut.keeps(t, i) for i in terms)
 
 
 # ---- the rules against matrices ----------------------------------------------------------------

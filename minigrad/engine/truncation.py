@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Truncation:
     """What `scan(..., truncate=k)` drops from the gradient over T steps.
 
-    In S_t = sum_i (J_t ... J_{i+1}) P_i, every term whose product crosses a cut is dropped: the state
-    entering step t = k+1, 2k+1, ... (counted from 1) is treated as a constant.
+    In S_t = sum_i (J_t ... J_{i+1}) P_i + (J_t ... J_1) S_0, every term whose product crosses a cut is
+    dropped: the state entering step t = k+1, 2k+1, ... (counted from 1) is treated as a constant.
     Raises ValueError if k is not a number of steps of at least 1.
     """
 
@@ -27,8 +27,8 @@ class Truncation:
         return list(range(self.k + 1, self.T + 1, self.k))
 
     def keeps(self, t: int, i: int) -> bool:
-        """Whether the term with parameters used at step i and state read at step t is kept."""
-        return (t - 1) // self.k == (i - 1) // self.k
+        """Whether the term with parameters used at step i and state read at step t is kept; i = 0 is s_0's."""
+        return (t - 1) // self.k == max(i - 1, 0) // self.k
 
     @property
     def dropped(self) -> int:

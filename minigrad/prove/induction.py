@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 from .report import Check, worst
 
@@ -23,7 +24,9 @@ Index = tuple[str, int]  # ("k", -1) is k - 1, ("", 3) is 3
 Letter = tuple[str, tuple[Index, ...]]  # ("Phi", (k, u))
 Key = tuple[tuple[Index, Index] | None, tuple[Letter, ...]]  # (bounds of the sum over u, word)
 U: Index = ("u", 0)  # the bound index of sums
-LEAST = {"k": 1, "t": 1, "T": 0}  # what is assumed of the free indices
+LEAST = {  # what is assumed of the free indices: by how much the second exceeds the first, at least
+    ("", "k"): 1, ("", "t"): 1, ("", "T"): 0, ("", "c"): 1, ("c", "t"): 2,
+}  # fmt: skip
 
 
 class Words:
@@ -92,7 +95,8 @@ def _least(i: Index, j: Index) -> int | None:
     """A number that j - i is at least, or None if none is known."""
     if i[0] == j[0]:
         return j[1] - i[1]
-    return LEAST[j[0]] + j[1] - i[1] if not i[0] and j[0] in LEAST else None
+    apart = LEAST.get((i[0], j[0]))
+    return None if apart is None else apart + j[1] - i[1]
 
 
 def at_most(i: Index, j: Index, slack: int = 0) -> bool:
@@ -170,7 +174,7 @@ def replace(e: Words, name: str, by: Callable[..., Words | None]) -> Words:
 
 
 # ---- the theorems ------------------------------------------------------------------------------
-K, T_NOW, T_LAST, ZERO_AT = ("k", 0), ("t", 0), ("T", 0), ("", 0)
+K, T_NOW, T_LAST, ZERO_AT, CUT = ("k", 0), ("t", 0), ("T", 0), ("", 0), ("c", 0)
 Claim = Callable[[Index], Words]
 
 
@@ -229,12 +233,58 @@ def duality_residuals(adjoint: Adjoint | None = None, s: Claim = forward) -> dic
     }
 
 
-def induction() -> tuple[Check, ...]:
-    """The closed form of S_t and the duality, for every number of steps and every size."""
-    return (
-        _check("closed form", "S_t = sum_i (J_t ... J_{i+1}) P_i, descending", closed_form_residuals),
-        _check("duality", "backward recursion gives sum_t g_t S_t", duality_residuals),
-    )
+# ---- truncated BPTT ----------------------------------------------------------------------------
+def kept(t: Index) -> Words:
+    """sum_{u=c+1}^{t} Phi(t, u) a_u: what r_t is, the state after step c being the last that was cut."""
+    return total(before(CUT, -1), t, letter("Phi", t, U) * letter("a", U))
+
+
+def dropped(t: Index) -> Words:
+    """sum_{u=1}^{c} Phi(t, u) a_u + Phi(t, 0) y_0: what y_t has and r_t has not."""
+    earlier = total(("", 1), CUT, letter("Phi", t, U) * letter("a", U))
+    return earlier + letter("Phi", t, ZERO_AT) * letter("y", ZERO_AT)
+
+
+def truncation_residuals(
+    keep: Claim = kept, drop: Claim = dropped, adjoint: Adjoint | None = None
+) -> dict[str, Words]:
+    """What is left of the claims about a recursion that begins anew after c, the last cut before t.
+
+    r_{c+1} = a_{c+1}, r_t = a_t + b_t r_{t-1} for t > c + 1, beside y_t = a_t + b_t y_{t-1}: r_t is `kept`,
+    y_t - r_t is `dropped`. Backward, delta_c = g_c at a cut: the invariant of the duality, with r_t for S_t,
+    is kept there too, so what reverse accumulation gives is sum_t g_t r_t.
+    """
+    t, first = T_NOW, before(CUT, -1)
+    a, b, y, r = (partial(letter, name) for name in "abyr")
+    start = split_top(split_top(keep(first), first), CUT)
+    y_then = replace(a(first) + b(first) * y(CUT), "y", lambda at: closed_form(CUT) if at == CUT else None)
+    y_now = replace(a(t) + b(t) * y(before(t)), "y", lambda at: r(at) + drop(at) if at == before(t) else None)
+    adjoint = adjoint or Adjoint(delta=lambda t: letter("g", before(t)))
+    return {
+        "kept: base t = c+1": unfold(start, first) - a(first),
+        "kept: step": unfold(split_top(keep(t), t), t) - (a(t) + b(t) * keep(before(t))),
+        "dropped: base": unfold(drop(first), first) - (y_then - a(first)),
+        "dropped: step": unfold(drop(t), t) - (y_now - (a(t) + b(t) * r(before(t)))),
+        "backward at a cut": duality_residuals(adjoint, lambda t: letter("P", t))["step t to t-1"],
+    }
+
+
+# ---- the lines of the table --------------------------------------------------------------------
+def closed_form_check() -> Check:
+    """The closed form of S_t, for every number of steps and every size."""
+    claim = "S_t = sum_i (J_t ... J_{i+1}) P_i + (J_t ... J_1) S_0, descending"
+    return _check("closed form", claim, closed_form_residuals)
+
+
+def duality_check() -> Check:
+    """Forward and backward recursion agree, for every number of steps and every size."""
+    return _check("duality", "backward recursion: A_0 + delta_0 S_0 = sum_t g_t S_t", duality_residuals)
+
+
+def truncation_check() -> Check:
+    """Which terms truncated BPTT drops, for every number of steps, every cut and every size."""
+    claim = "truncate=k drops the terms i <= c of S_t and S_0's, c the last cut before t"
+    return _check("truncated", claim, truncation_residuals)
 
 
 def _check(name: str, claim: str, residuals: Callable[[], dict[str, Words]]) -> Check:

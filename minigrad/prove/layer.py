@@ -33,10 +33,10 @@ def layer(name: str, claim: str, run: Callable[[], Found]) -> Check:
     )  # fmt: skip
 
 
-def undecided(name: str, claim: str, start: float, e: Exception) -> Check:
+def undecided(name: str, claim: str, start: float, e: Exception, on: str = "symbols") -> Check:
     """An operation that has no meaning on symbols: nothing is claimed, and the reason is told.
 
     What is wrong with the cell itself is raised before, by its run on numbers.
     """
-    detail = f"cannot be run on symbols: {type(e).__name__}: {e}"
+    detail = f"cannot be run on {on}: {type(e).__name__}: {e}"
     return Check(name, claim, "unknown", time.perf_counter() - start, detail)

@@ -32,7 +32,11 @@ class Counterexample:
 
 @dataclass(frozen=True)
 class Check:
-    """One line of a proof: what was claimed, what came out, and under which side conditions."""
+    """One line of a proof: what was claimed, what came out, and under which side conditions.
+
+    sampled: a run at random points. It can refute, and otherwise says "agrees" or "unknown"; the statement
+    does not rest on it.
+    """
 
     name: str
     claim: str
@@ -41,12 +45,13 @@ class Check:
     detail: str = ""
     conditions: tuple[str, ...] = ()
     counterexample: Counterexample | None = None
+    sampled: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON types."""
         return {
             "name": self.name, "claim": self.claim, "verdict": self.verdict, "seconds": self.seconds,
-            "detail": self.detail, "conditions": list(self.conditions),
+            "detail": self.detail, "sampled": self.sampled, "conditions": list(self.conditions),
             "counterexample": self.counterexample and self.counterexample.to_dict(),
         }  # fmt: skip
 
@@ -58,7 +63,7 @@ def worst(verdicts: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Proof:
-    """A statement and the checks it rests on; true exactly if every check is proved.
+    """A statement and its checks; true exactly if every check that it rests on is proved, and none refuted.
 
     measured: what was only measured in floating point, in words; it is no part of the proof.
     """
@@ -71,7 +76,7 @@ class Proof:
     @property
     def verdict(self) -> str:
         """proved | refuted | unknown."""
-        return worst(c.verdict for c in self.checks)
+        return worst(c.verdict for c in self.checks if not c.sampled or c.verdict == "refuted")
 
     def __bool__(self) -> bool:
         return self.verdict == "proved"

@@ -66,12 +66,17 @@ class ModularCheck:
     def __bool__(self) -> bool:
         return self.verdict == "agrees"
 
-    def __str__(self) -> str:
+    @property
+    def evidence(self) -> str:
+        """What was run, and how far agreement can be trusted."""
         return (
-            self.verdict + f": {', '.join(self.wrong) or self.misfit}" * bool(self.wrong or self.misfit)
-            + f" ({self.nodes} nodes, {self.trials} point(s) modulo 2^61 - 1, degree {self.degree}, "
-            f"{self.values} function values; a wrong gradient agrees with probability < {self.error:.1e})"
+            f"{self.nodes} nodes, {self.trials} point(s) modulo 2^61 - 1, degree {self.degree}, "
+            f"{self.values} function values; a wrong gradient agrees with probability < {self.error:.1e}"
         )
+
+    def __str__(self) -> str:
+        wrong = ", ".join(self.wrong) or self.misfit
+        return f"{self.verdict}{wrong and ': ' + wrong} ({self.evidence})"
 
 
 def check_gradient(loss: Loss, arguments: Arguments, seed: int = 0, trials: int = 2) -> ModularCheck:

@@ -1,0 +1,79 @@
+"""What is claimed of a run of T steps, as lines of a proof's table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ...cells.cell import Cell
+from ...cells.unroll import unroll
+from ...engine.core import recording
+from ...engine.functions import mse
+from ...engine.scan import scan
+from ..bptt import Loss
+from ..layer import undecided
+from ..report import Check, Counterexample
+from ..step import size_text, whole_inputs
+from ..witness import problem
+from .audit import Audit, audit, audit_scan
+from .modular import modular_check as modular
+
+
+def audit_check(cell: Cell, T: int, sizes: Mapping[str, int]) -> Check:
+    """Whether the unrolled graph of a run is T copies of the lemma's step, and scan's program that step.
+
+    An exact comparison of the graphs of one run, at random numbers. A step that differs leaves the statement
+    unknown: then the lemma is not about what ran.
+    """
+    start, claim = time.perf_counter(), f"the graph that ran is {T} copies of that step, {size_text(sizes)}"
+    try:
+        unrolled, scanned = _audits(cell, T, sizes)
+    except Exception as e:
+        return undecided("audit", claim, start, e)
+    same = bool(unrolled) and bool(scanned) and unrolled.digest == scanned.digest
+    detail = f"{unrolled}; scan's program is that step too"
+    if not same:
+        detail = "; ".join([*str(unrolled).splitlines(), f"scan: {scanned}"])
+    return Check("audit", claim, "proved" if same else "unknown", time.perf_counter() - start, detail)
+
+
+def _audits(cell: Cell, T: int, sizes: Mapping[str, int]) -> tuple[Audit, Audit]:
+    """Of the unrolled graph, and of the program that scan runs."""
+    p = problem(cell, sizes, T, mse, _small)
+    with np.errstate(all="ignore"):  # a cell may grow without bound: its graph is asked for, not its values
+        run = unroll(cell, p.state, p.xs, p.params)
+        with recording("all"):
+            _, y = scan(cell, p.state, p.xs, p.params, fast=False)
+    return audit(run), audit_scan(y, cell)
+
+
+def _small(name: str, *shape: int) -> np.ndarray:
+    return np.full(shape, 0.1)
+
+
+def modular_check(cell: Cell, T: int, sizes: Mapping[str, int], loss: Loss) -> Check:
+    """Whether the gradient of the unrolled loss is its derivative at random points modulo a prime.
+
+    Exact there, and sampled: the verdict is "agrees", with a bound on the probability that a wrong gradient
+    does; refuted only if floating point sees the difference too.
+    """
+    start, claim = time.perf_counter(), f"dL/dw = derivative, mod 2^61 - 1, T = {T}, {size_text(sizes)}"
+    tokens = sorted(whole_inputs(cell))
+    try:
+        found = modular(cell, T, sizes, sizes["batch"], loss=loss, tokens=tokens)
+    except Exception as e:
+        return replace(undecided("modular", claim, start, e, "integers modulo a prime"), sampled=True)
+    wrong, counterexample, detail = ", ".join(found.wrong) or found.misfit, None, found.evidence
+    if found.verdict == "refuted":
+        detail = f"wrong: {wrong}"
+        reason = found.misfit or f"differs modulo 2^61 - 1 and in floating point, T = {T}"
+        counterexample = Counterexample(f"dL/d{', dL/d'.join(found.wrong) or 'w'}", (), None, reason)
+    elif wrong:
+        detail = f"differ modulo 2^61 - 1, which floating point does not see: {wrong}"
+    elif found.verdict == "unknown":
+        detail = f"the error bound says nothing: {detail}"
+    seconds = time.perf_counter() - start
+    return Check("modular", claim, found.verdict, seconds, detail, (), counterexample, sampled=True)
