@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import string
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +12,8 @@ import numpy as np
 
 from minigrad.domains.blocks import Size
 from minigrad.domains.contractions import DELTA, Sum
-from minigrad.domains.sizes import ATOMS, INDICES, NUMBERS, Blocks, Sized, array
+from minigrad.domains.merging import Merged, parts
+from minigrad.domains.sizes import ATOMS, INDICES, NUMBERS, Blocks, Sized, array, indices
 
 FUNCTIONS = {
     "tanh": np.tanh, "sigmoid": lambda u: 1 / (1 + np.exp(-u)), "exp": np.exp, "log": np.log, "sqrt": np.sqrt,
@@ -28,7 +31,7 @@ class AtSizes:
 
     def n(self, block: Any) -> int:
         """A block as a number."""
-        return block if isinstance(block, int) else self.sizes[block]
+        return math.prod(self.sizes[name] for name in parts(block))
 
     def shape(self, axes: tuple[Blocks, ...]) -> tuple[int, ...]:
         return tuple(sum(map(self.n, axis)) for axis in axes)
@@ -55,8 +58,8 @@ class AtSizes:
         for choice, e in x.entries.items():
             ((((tag, _), _),),) = [fs for fs, _ in e.terms]
             block = values[self._slices(axes, choice)]
-            ones = tuple(i for i, (axis, k) in enumerate(zip(axes, choice, strict=True)) if axis[k] == 1)
-            self.data[tag] = block.squeeze(ones)
+            names = (n for axis, k in zip(axes, choice, strict=True) for n in parts(axis[k]))
+            self.data[tag] = block.reshape([self.sizes[n] for n in names])
         return x, values
 
     def _slices(self, axes: tuple[Blocks, ...], choice: tuple[int, ...]) -> tuple[slice, ...]:
@@ -68,9 +71,23 @@ class AtSizes:
         out = np.empty(self.shape(x.axes))
         for choice, e in x.entries.items():
             blocks = [axis[k] for axis, k in zip(x.axes, choice, strict=True)]
-            dims = {i - x.ndim: self.n(block) for i, block in enumerate(blocks)}
-            out[self._slices(x.axes, choice)] = self.sum(e, dims)
+            free = [i for a, block in enumerate(blocks) for i in indices(a - x.ndim, block)]
+            dims = {
+                i: self.sizes[n]
+                for a, block in enumerate(blocks)
+                for i, n in indices(a - x.ndim, block).items()
+            }
+            v = self.sum(e, dims).transpose([sorted(free).index(i) for i in free])
+            at = [self.places(axis)[k] for axis, k in zip(x.axes, choice, strict=True)]
+            out[np.ix_(*at)] = v.reshape([len(p) for p in at])
         return out
+
+    def places(self, axis: Blocks) -> list[np.ndarray]:
+        """Where the entries of each block lie in the axis, in row-major order."""
+        if isinstance(axis, Merged):
+            grid = np.arange(sum(map(self.n, axis))).reshape([sum(map(self.n, f)) for f in axis.factors])
+            return [grid[np.ix_(*at)].ravel() for at in itertools.product(*map(self.places, axis.factors))]
+        return np.split(np.arange(sum(map(self.n, axis))), np.cumsum([self.n(block) for block in axis])[:-1])
 
     def sum(self, e: Sum, free: dict[int, int]) -> np.ndarray:
         """The values of e over its free indices, of these sizes, the most negative one first."""

@@ -67,9 +67,10 @@ def test_conditions_are_said():
     assert found == {KINK, "the base of a power whose exponent is an array is positive"}
 
 
-@pytest.mark.parametrize("batch", [(), ("b",)], ids=str)
+@pytest.mark.parametrize("batch", [(), ("b",), ("b", "c"), ("b", "c", "e")], ids=str)
 def test_leading_axes(batch):
-    assert step_lemma(lstm, batch=batch).verdict == "proved"
+    for c in (lstm, OWN["normed_rnn"], OWN["diagonal_rnn"]):
+        assert {f.verdict for f in all_sizes(c, batch)} == {"proved"}
 
 
 @pytest.mark.parametrize("readout", [affine, softmax_readout], ids=lambda c: c.name)

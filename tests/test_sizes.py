@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,6 +106,7 @@ def _layouts() -> list[Case]:
     shapes = [((B, N), (b, 1, n)), ((B, ONE, ND), (n + d,)), ((ONE, B), (b,)), ((), (1, 1))]
     return [
         *(Case("reshape", (x,), {"shape": shape, "ndim": min(2, len(x))}) for x, shape in shapes),
+        *(Case("reshape", (x,), {"shape": shape, "ndim": len(x)}) for x, shape in _merges()),
         Case("broadcast", ((N,),), {"shape": (b, n), "ndim": 1}),
         Case("broadcast", ((B, ONE),), {"shape": (n, b, d), "ndim": 2}),
         *(Case("transpose", ((B, N, ND),), {"axes": a}) for a in ((-1, -3, -2), (-2, -1), (-3, -1, -2))),
@@ -118,6 +120,18 @@ def _layouts() -> list[Case]:
         Case("place", ((B,), (B,)), {"keys": ((whole, 1), (whole, 1)), "shape": (b, 2)}),
         *(Case("scan", ((B, N), ((1, 1, 1), B, N), (N,)), _scan_params(back)) for back in (False, True)),
     ]
+
+
+def _merges():
+    """Reshapes that merge axes and take them apart: forms of many heads, of gates, of time and batch."""
+    two, four = (1, 1), (1, 1, 1, 1)
+    return [
+        ((B, N, D), (b * n, d)), ((B, N, D), (b, n * d)), ((B, N, D), (b * n * d,)), ((B, N4), (b, 4, n)),
+        ((B, N4), (b, 2, 2 * n)), ((B, N4), (b * 4, n)), ((B, four, N), (b, 4 * n)), ((B, N, two), (b, 2 * n)),
+        ((B, N, two), (2 * b * n,)), ((B, ND, D), ((n + d) * b, d)), ((B, ND, D), (b, (n + d) * d)),
+        ((B, ND, two), (b * (n + d) * 2, 1)), ((two, ND, B), (2 * (n + d) * b,)), ((four, N), (2, 2, n)),
+        ((B, (("n", "d"),)), (b, n, d)), ((B, (("n", "d"), "d")), (b, n + 1, d)), ((B, N, ("d", "d")), (b, 2 * n, d)),
+    ]  # fmt: skip
 
 
 def _look_ups() -> list[Case]:
@@ -135,8 +149,8 @@ def _look_ups() -> list[Case]:
 CASES = [*_pointwise(), *_contractions(), *_layouts(), *_look_ups()]
 PART_OF_ANOTHER = {"pick"}  # of unstack: a choice among its outputs
 UNDECIDED = [  # what a row does at some size, but not at every size
-    (Case("reshape", ((B, N),), {"shape": (n, b), "ndim": 2}), "only axes of size 1 can come and go"),
-    (Case("reshape", ((B, N),), {"shape": (1, 2), "ndim": 2}), "only axes of size 1"),
+    (Case("reshape", ((B, N),), {"shape": (n, b), "ndim": 2}), "an axis would begin inside an old one"),
+    (Case("reshape", ((B, N),), {"shape": (1, 2), "ndim": 2}), "an axis would begin inside an old one"),
     (Case("index", ((B, N),), {"key": (slice(None), 0)}), "inside a block"),
     (Case("index", ((B, ND),), {"key": (slice(None), slice(0, d))}), "inside a block"),
     (Case("index", ((B, N),), {"key": (slice(None), slice(0, n, 2))}), "a slice with step 2"),
@@ -309,9 +323,10 @@ def test_shapes_are_compared_without_questions_that_do_not_matter():
         (lambda: range(n), "a loop or an index over the symbolic size n"),
         (lambda: -n, "a single index into an axis of symbolic size n"),
         (lambda: n.indices(slice(0, 5, 2)), "a slice with step 2"),
-        (lambda: n * d == 6, r"n \* d == 6: depends on the sizes"),
-        (lambda: (n + 1) * d <= 6, r"\(n\+1\) \* d is larger than 6 depends"),
-        (lambda: range(n * d), r"an axis of n \* d entries"),
+        (lambda: (n + 1) * d <= 6, r"size n\*d\+d is larger than 6 depends"),
+        (lambda: range(n * d), r"an index over the symbolic size n\*d"),
+        (lambda: n * d // b, r"size n\*d // b: not known to divide evenly"),
+        (lambda: math.sqrt(n), "the symbolic size n as a float; write its root"),
     ],
 )
 def test_questions_that_have_no_answer_are_undecided(ask, message):
@@ -319,12 +334,25 @@ def test_questions_that_have_no_answer_are_undecided(ask, message):
         ask()
 
 
-def test_products_of_sizes_are_numbers():
+def test_sizes_multiply_and_divide():
     assert str(SIZES.number(n * d * 2).entries[()]) == "2 #d #n"
+    assert (n * d, n * d * 4 // n, (n + d) * b // (n + d)) == (d * n, 4 * d, b)
+    assert (4 * n * d) // (2 * n) == 2 * d
     assert n * d != 0
-    assert n * d != 1
     assert n * d >= 1
+    assert not COMPARED
+    assert n * d != 1
+    assert COMPARED == {((("d", "n"),), (1,))}
     assert n != "n"
+    assert repr(2 * n * d + b) == "2*n*d+b"
+
+
+def test_a_size_as_a_number_is_a_tensor():
+    """For a factor such as 1 / sqrt(n), which no axis has."""
+    for number, text in [
+        (n**0.5, "sqrt#0"), (1 / (n + d), "let#1^-1"), (n / 2, "1/2 #n"), (n * 0.1, "1/10 #n"), (-1 * n, "-#n")
+    ]:  # fmt: skip
+        assert str(number.value.entries[()]) == text
 
 
 def test_common_blocks_cancel():

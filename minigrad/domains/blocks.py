@@ -1,24 +1,23 @@
 """Symbolic sizes: a number of entries that is not known, such as n, n+d or 4*n.
 
-An axis is a tuple of blocks, and a block is the name of a size or 1; so ("n", "d") is the axis of
-[h, x]. A `Size` is compared like a number; sizes are at least 1. Every comparison that is answered "not
-equal" although some sizes would make it equal is noted in `COMPARED`, so that a proof can look at
-those sizes too (or say that it did not).
+An axis is a tuple of blocks, and a block is 1, the name of a size, or a product of names (`merging.py`);
+so ("n", "d") is the axis of [h, x]. A `Size` is compared like a number; sizes are at least 1. Every
+comparison that is answered "not equal" although some sizes would make it equal is noted in `COMPARED`,
+so that a proof can look at those sizes too (or say that it did not).
 """
 
 from __future__ import annotations
 
 import itertools
 import numbers
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-Blocks = tuple[Any, ...]  # names of sizes, and 1
+from .merging import Blocks as Blocks
+from .merging import Undecided as Undecided
+from .merging import merged, parts, quotient
+
 COMPARED: set[tuple[Blocks, Blocks]] = set()  # pairs answered "not equal", without their common blocks
-
-
-class Undecided(NotImplementedError):
-    """An operation that has no meaning, or no implementation here, on arrays of symbolic size."""
 
 
 class Size:
@@ -42,13 +41,13 @@ class Size:
         return False
 
     def __hash__(self) -> int:
-        return hash(tuple(sorted(map(str, self.blocks))))
+        return hash(tuple(sorted(str(_unordered(block)) for block in self.blocks)))
 
     def __add__(self, other: Any) -> Any:
-        return size_of(self.blocks + blocks_of(other))
+        return size_of((*self.blocks, *blocks_of(other)))
 
     def __radd__(self, other: Any) -> Any:
-        return size_of(blocks_of(other) + self.blocks)
+        return size_of((*blocks_of(other), *self.blocks))
 
     def __sub__(self, other: Any) -> Any:
         mine, theirs = without_common(self.blocks, blocks_of(other))
@@ -60,15 +59,32 @@ class Size:
         raise Undecided(f"size {other} - {self}: which is larger is not known")
 
     def __mul__(self, k: Any) -> Any:
-        return size_of(self.blocks * k) if isinstance(k, int) else Product((self, k))
+        if isinstance(k, Size):
+            return size_of(merged(self.blocks, k.blocks))
+        if isinstance(k, int) and k >= 0:
+            return size_of(merged((1,) * k, self.blocks))
+        return self.number(lambda n: n * k) if isinstance(k, numbers.Real) else NotImplemented
 
     __rmul__ = __mul__
 
     def __floordiv__(self, k: Any) -> Any:
-        part = self.blocks[: len(self.blocks) // k] if isinstance(k, int) else ()
-        if part * k != self.blocks:
+        part = quotient(self.blocks, blocks_of(k))
+        if part is None:
             raise Undecided(f"size {self} // {k}: not known to divide evenly")
         return size_of(part)
+
+    def number(self, fn: Callable[[Any], Any]) -> Any:
+        """A function of the size as a number, which is no size, such as its root: a Tensor."""
+        raise NotImplementedError("given by sizes.py, which knows Tensors")
+
+    def __pow__(self, q: Any) -> Any:
+        return self.number(lambda n: n.power(q))
+
+    def __truediv__(self, k: Any) -> Any:
+        return self.number(lambda n: n / k)
+
+    def __rtruediv__(self, k: Any) -> Any:
+        return self.number(lambda n: k / n)
 
     def __mod__(self, k: Any) -> int:
         self // k
@@ -97,6 +113,9 @@ class Size:
     def __index__(self) -> int:
         raise Undecided(f"a loop or an index over the symbolic size {self}")
 
+    def __float__(self) -> float:
+        raise Undecided(f"the symbolic size {self} as a float; write its root as n ** 0.5")
+
     def indices(self, k: slice) -> tuple[Any, Any, int]:
         """As slice.indices, for slices that begin and end at blocks."""
         if k.step not in (None, 1):
@@ -105,50 +124,14 @@ class Size:
         return 0 if start is None else start, self if stop is None else stop, 1
 
     def __repr__(self) -> str:
+        terms = {b: self.blocks.count(b) for b in self.blocks}
+        words = {b: "*".join(parts(b)) or "1" for b in terms}
         return "+".join(
-            f"{c}*{b}" if c > 1 and b != 1 else str(b if b != 1 else c)
-            for b, c in {b: self.blocks.count(b) for b in self.blocks}.items()
+            str(c) if b == 1 else f"{c}*{words[b]}" if c > 1 else words[b] for b, c in terms.items()
         )
 
 
-class Product:
-    """A product of sizes, such as the number of entries of an array; a number, and no axis."""
-
-    __slots__ = ("factors",)
-
-    def __init__(self, factors: tuple[Any, ...]) -> None:
-        self.factors = factors
-
-    def __mul__(self, k: Any) -> Product:
-        return Product((*self.factors, k))
-
-    __rmul__ = __mul__
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, int) and other < 2:
-            return other == 1 and all(f == 1 for f in self.factors)
-        raise Undecided(f"{self} == {other}: depends on the sizes")
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __gt__(self, other: Any) -> bool:
-        if isinstance(other, int) and other < 1:
-            return True
-        raise Undecided(f"whether {self} is larger than {other} depends on the sizes")
-
-    __ge__, __le__, __lt__ = Size.__ge__, Size.__le__, Size.__lt__
-
-    def __index__(self) -> int:
-        raise Undecided(f"an axis of {self} entries")
-
-    __int__ = __index__
-
-    def __repr__(self) -> str:
-        return " * ".join(f"({f})" if "+" in repr(f) else repr(f) for f in self.factors)
-
-
 numbers.Real.register(Size)
-numbers.Real.register(Product)
 
 
 class Shape(tuple):
@@ -177,13 +160,17 @@ def without_common(a: Blocks, b: Blocks) -> tuple[Blocks, Blocks]:
     """Both, sorted, without the blocks that they have in common."""
     if a == b:
         return (), ()
-    left, right = list(a), []
-    for block in b:
+    left, right = list(map(_unordered, a)), []
+    for block in map(_unordered, b):
         if block in left:
             left.remove(block)
         else:
             right.append(block)
     return tuple(sorted(left, key=str)), tuple(sorted(right, key=str))
+
+
+def _unordered(block: Any) -> Any:
+    return tuple(sorted(block)) if isinstance(block, tuple) else block
 
 
 def size_of(blocks: Blocks) -> Any:

@@ -25,7 +25,6 @@ from .atoms import Atoms
 from .blocks import (
     COMPARED,
     Blocks,
-    Product,
     Shape,
     Size,
     Undecided,
@@ -36,6 +35,7 @@ from .blocks import (
 )
 from .contractions import Sum
 from .kinks import Kinks
+from .merging import Merged, parts, regroup
 from .symbols import exact
 
 __all__ = [
@@ -48,6 +48,14 @@ KINK = "no argument of relu, abs, maximum, or a comparison is exactly at its kin
 TIE = "no two entries share a maximum"
 RANGE = "index arrays hold whole numbers in range"
 BASE = "the base of a power whose exponent is an array is positive"
+
+
+COMPONENTS = 32  # the index of axis -k is the number -k; of a product of sizes, also -k-32, -k-64, ...
+
+
+def indices(axis: int, block: Any) -> dict[int, str]:
+    """The free indices of an axis (-1 is the last) inside one of its blocks, and what each runs over."""
+    return {axis - COMPONENTS * i: name for i, name in enumerate(parts(block))}
 
 
 class Sized:
@@ -70,7 +78,7 @@ class Sized:
         return self._shape
 
     ndim = property(lambda self: len(self.axes))
-    size = property(lambda self: 1 if all(n == 1 for n in self.shape) else math.inf)
+    size = property(lambda self: math.prod(self.shape))
 
     @staticmethod
     def make(
@@ -88,6 +96,15 @@ class Sized:
         """The entry at a choice of blocks of a larger shape that this array broadcasts to."""
         own = choice[len(choice) - self.ndim :]
         return self.entries[tuple(0 if axis == (1,) else c for axis, c in zip(self.axes, own, strict=True))]
+
+    def renamed(self, axes: dict[int, int]) -> Sized:
+        """The entries with the indices of some axes (-1 is the last) called as those of others."""
+        names = {
+            old: new for a, b in axes.items() if a != b
+            for block in self.axes[a]
+            for old, new in zip(indices(a, block), indices(b, block), strict=True)
+        }  # fmt: skip
+        return self.each(lambda e: e.rename(names)) if names else self
 
     def each(self, fn: Callable[[Sum], Sum]) -> Sized:
         """fn of every entry."""
@@ -119,6 +136,10 @@ class Sized:
 
     def __neg__(self) -> Sized:
         return self.each(lambda e: -e)
+
+    def power(self, q: Any) -> Sized:
+        """Each entry to a rational power."""
+        return self.each(lambda e: ATOMS.power(e, _fraction(q)))
 
     def __bool__(self) -> bool:
         raise Undecided("a branch on the value of a tensor, which would then hold for some values only")
@@ -159,12 +180,10 @@ class Sizes(Kinks):
     # ---- numbers ----
     def number(self, c: Any) -> Sized:
         """A constant, or a size, as an array without axes."""
-        if isinstance(c, Product):
-            return math.prod(map(self.number, c.factors), start=self.number(1))
         if isinstance(c, Size):
             total = Sum()
             for b in c.blocks:
-                total = total + (Sum.number(1) if b == 1 else Sum.factor(f"#{b}", ()))
+                total = total + math.prod((Sum.factor(f"#{n}", ()) for n in parts(b)), start=Sum.number(1))
             return Sized((), {(): total})
         return Sized((), {(): c if isinstance(c, Sum) else Sum.number(_fraction(c))})
 
@@ -215,7 +234,7 @@ class Sizes(Kinks):
 
     def power(self, x: Sized, y: Any) -> Sized:
         if not isinstance(y, Sized):
-            return x.each(lambda e: ATOMS.power(e, _fraction(y)))
+            return x.power(y)
         self.assumed.add(BASE)
         for e in x.entries.values():
             ATOMS.assume_positive(e)
@@ -229,15 +248,13 @@ class Sizes(Kinks):
             raise ValueError(f"matmul: inner sizes {a.shape[-1]} and {b.shape[-2]} differ")
         lead = broadcast_axes(a.axes[:-2], b.axes[:-2])
         inner = -1 - max(a.ndim, b.ndim)
-        lefts = {k: e.rename({-1: inner}) for k, e in a.entries.items()}
-        rights = {k: e.rename({-2: inner}) for k, e in b.entries.items()}
-        left, right = Sized(a.axes, lefts), Sized(b.axes, rights)
+        left, right = a.renamed({-1: inner}), b.renamed({-2: inner})
 
         def entry(k: tuple[int, ...]) -> Sum:
             total = Sum()
             for c, dim in enumerate(a.axes[-1]):
                 term = left.spread((*k[:-1], c)) * right.spread((*k[:-2], c, k[-1]))
-                total = total + (term if dim == 1 else term.sum_over(inner, dim))
+                total = total + term.bind(indices(inner, dim))
             return total
 
         return Sized.make((*lead, a.axes[-2], b.axes[-1]), entry)
@@ -252,7 +269,7 @@ class Sizes(Kinks):
                 full = list(k)
                 for i, c in zip(at, gone, strict=True):
                     full[i] = c
-                dims = {a: x.axes[i][full[i]] for i, a in at.items() if x.axes[i][full[i]] != 1}
+                dims = {j: n for i, a in at.items() for j, n in indices(a, x.axes[i][full[i]]).items()}
                 total = total + x.entries[tuple(full)].bind(dims)
             return total
 
@@ -263,10 +280,12 @@ class Sizes(Kinks):
         """Axes of size 1 (counted from the left) taken away."""
         left = [i for i in range(x.ndim) if i not in gone]
         names = {i - x.ndim: j - len(left) for j, i in enumerate(left)}
+        y = x.renamed(names)
         return Sized(
             tuple(x.axes[i] for i in left),
-            {tuple(k[i] for i in left): e.rename(names) for k, e in x.entries.items()}, x.dtype,
-        )  # fmt: skip
+            {tuple(k[i] for i in left): e for k, e in y.entries.items()},
+            x.dtype,
+        )
 
     def logsumexp(self, x: Sized, axis: Any, keepdims: bool) -> Sized:
         return self.log(self.sum(self.exp(x), axis, keepdims))
@@ -279,13 +298,13 @@ class Sizes(Kinks):
 
     # ---- layout ----
     def reshape(self, x: Sized, shape: tuple, ndim: int) -> Sized:
-        target = x.axes[: x.ndim - ndim] + tuple(map(blocks_of, shape))
-        if [b for b in x.axes if b != (1,)] != [b for b in target if b != (1,)]:
-            raise Undecided(f"reshape of {x.shape} to {shape}: only axes of size 1 can come and go")
-        x = self._drop(x, {i for i, b in enumerate(x.axes) if b == (1,)})
-        at = [i for i, b in enumerate(target) if b != (1,)]
-        names = {j - x.ndim: i - len(target) for j, i in enumerate(at)}
-        return Sized.make(target, lambda k: x.entries[tuple(k[i] for i in at)].rename(names), x.dtype)
+        lead = x.ndim - ndim
+        target = x.axes[:lead] + regroup(x.axes[lead:], tuple(map(blocks_of, shape)))
+        entries = {}
+        for old, new in zip(choices(x.axes), choices(target), strict=True):  # both in row-major order
+            names = zip(_places(x.axes, old), _places(target, new), strict=True)
+            entries[new] = x.entries[old].rename(dict(names))
+        return Sized(target, entries, x.dtype)
 
     def broadcast(self, x: Sized, shape: tuple, ndim: int) -> Sized:
         target = x.axes[: x.ndim - ndim] + tuple(map(blocks_of, shape))
@@ -295,10 +314,10 @@ class Sizes(Kinks):
 
     def transpose(self, x: Sized, axes: tuple) -> Sized:
         order = [*range(-x.ndim, -len(axes)), *axes]
-        names = {a: i - x.ndim for i, a in enumerate(order)}
+        y = x.renamed({a: i - x.ndim for i, a in enumerate(order)})
         return Sized(
             tuple(x.axes[a] for a in order),
-            {tuple(k[a] for a in order): e.rename(names) for k, e in x.entries.items()}, x.dtype,
+            {tuple(k[a] for a in order): e for k, e in y.entries.items()}, x.dtype,
         )  # fmt: skip
 
     def concat(self, xs: Any, axis: int) -> Sized:
@@ -319,15 +338,19 @@ class Sizes(Kinks):
 
     def _insert(self, x: Sized, at: int) -> Sized:
         """An axis of size 1 put before axis `at`."""
-        names = {i - x.ndim: i - x.ndim - 1 for i in range(at)}
+        y = x.renamed({i - x.ndim: i - x.ndim - 1 for i in range(at)})
         return Sized(
             (*x.axes[:at], (1,), *x.axes[at:]),
-            {(*k[:at], 0, *k[at:]): e.rename(names) for k, e in x.entries.items()}, x.dtype,
+            {(*k[:at], 0, *k[at:]): e for k, e in y.entries.items()}, x.dtype,
         )  # fmt: skip
 
     def _span(self, axis: Blocks, k: Any) -> range:
         """The blocks that an index or a slice takes; it must begin and end at blocks."""
         whole = range(len(axis))
+        if isinstance(axis, Merged):
+            if k in (slice(None), slice(0, size_of(axis), 1)):
+                return whole
+            raise Undecided(f"a slice of an axis that was merged from {list(axis.factors)}")
         if size_of(axis).__class__ is int:
             return whole[k] if isinstance(k, slice) else range(whole[k], whole[k] + 1)
         if not isinstance(k, slice):
@@ -414,12 +437,19 @@ def _fraction(c: Any) -> Any:
     return Fraction(int(q.p), int(q.q))
 
 
+def _places(axes: tuple[Blocks, ...], choice: tuple[int, ...]) -> list[int]:
+    """The free indices of an entry, in row-major order."""
+    found = (indices(i - len(axes), b[k]) for i, (b, k) in enumerate(zip(axes, choice, strict=True)))
+    return [i for some in found for i in some]
+
+
 def _is_number(e: Sum) -> bool:
     return all(not fs for fs, _ in e.terms)
 
 
 ATOMS, SIZES = Atoms(), Sizes()
 register(Sized, SIZES)
+Size.number = lambda n, fn: leaf(fn(SIZES.number(n)))  # type: ignore[method-assign, assignment]
 
 
 @contextmanager
@@ -436,7 +466,7 @@ def array(name: str, *axes: Blocks, dtype: Any = NUMBERS) -> Sized:
 
     def entry(k: tuple[int, ...]) -> Sum:
         tag = name + (f".{'.'.join(map(str, k))}" if any(len(b) > 1 for b in axes) else "")
-        return Sum.factor(tag, tuple(i - len(axes) for i, b in enumerate(axes) if b[k[i]] != 1))
+        return Sum.factor(tag, tuple(_places(axes, k)))
 
     return Sized.make(axes, entry, dtype)
 

@@ -24,6 +24,7 @@ from ..cells.cell import Cell, Size
 from ..cells.rnn import affine
 from ..domains import blocks as b
 from ..domains.contractions import Sum
+from ..domains.merging import Merged, merged, parts
 from ..domains.sizes import ATOMS, INDICES, NUMBERS, SIZES, Blocks, Sized, Undecided, array, fresh
 from ..engine.core import Tensor, leaf, recording
 from ..engine.errors import ShapeError
@@ -170,17 +171,21 @@ def every_case(prove: Callable[[Mapping[str, Blocks]], StepLemma]) -> list[StepL
 def solve_sizes(a: Blocks, c: Blocks) -> dict[str, Blocks] | None:
     """What makes two sizes without a common block equal: n = 1, d = n, ...; None if that is not one name."""
     for one, other in ((a, c), (c, a)):
-        names = set(one)
-        if all(block == 1 for block in other) and 1 not in names and len(one) >= len(other):
+        names = {n for block in one for n in parts(block)}
+        if all(block == 1 for block in other) and 1 not in one and len(one) >= len(other):
             return dict.fromkeys(sorted(names), (1,))
     for one, other in sorted(((a, c), (c, a)), key=repr, reverse=True):  # the later name gives way
-        if len(one) == 1 and one[0] != 1:
+        if len(one) == 1 and isinstance(one[0], str) and not any(one[0] in parts(o) for o in other):
             return {one[0]: other}
     return None
 
 
 def _put(blocks: Blocks, step: Mapping[str, Blocks]) -> Blocks:
-    return tuple(new for block in blocks for new in step.get(block, (block,)))
+    """Blocks with sizes put for names. Raises Undecided where that takes a product of sizes apart."""
+    new = [merged(*(step.get(n, (n,)) for n in parts(block))) for block in blocks]
+    if bad := [axis for axis in new if isinstance(axis, Merged)]:
+        raise Undecided(f"a product of sizes, {b.size_of(bad[0])}, whose blocks are not one after the other")
+    return tuple(block for axis in new for block in axis)
 
 
 # ---- cells and losses --------------------------------------------------------------------------

@@ -7,13 +7,15 @@ symbolic size. Forms are numbered as they are met, and compared by their numbers
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from ...domains.blocks import Product, Size
+from ...domains.blocks import Size
+from ...domains.merging import parts
 from ...domains.sizes import Sized
 from ...engine.core import Tensor
 from ...engine.program import Program
@@ -75,7 +77,7 @@ class Forms:
 
     def _plain(self, x: Any) -> Any:
         """Parameters as something that is equal for equal computations, sizes as numbers."""
-        if isinstance(x, (Size, Product)):
+        if isinstance(x, Size):
             return evaluated(x, self.dims)
         if isinstance(x, Mapping):
             return tuple((k, self._plain(v)) for k, v in sorted(x.items()))
@@ -202,6 +204,4 @@ def _constant(value: Any, dims: Dims) -> Any:
 
 def evaluated(x: Any, dims: Dims) -> int:
     """A symbolic size as a number."""
-    if isinstance(x, Product):
-        return int(np.prod([evaluated(f, dims) for f in x.factors]))
-    return x if isinstance(x, int) else sum(b if b == 1 else dims[b] for b in x.blocks)
+    return x if isinstance(x, int) else sum(math.prod(dims[n] for n in parts(b)) for b in x.blocks)
