@@ -7,24 +7,26 @@ from numpy.testing import assert_allclose
 from minigrad.engine.truncation import Truncation
 from minigrad.prove.induction import (
     Adjoint,
-    Words,
-    ascending,
-    at_numbers,
-    before,
     closed_form,
     closed_form_check,
     closed_form_residuals,
-    descending,
     dropped,
     duality_check,
     duality_residuals,
     invariant,
     kept,
+    truncation_check,
+    truncation_residuals,
+)
+from minigrad.prove.words import (
+    Words,
+    ascending,
+    at_numbers,
+    before,
+    descending,
     letter,
     split_top,
     total,
-    truncation_check,
-    truncation_residuals,
     unfold,
 )
 
