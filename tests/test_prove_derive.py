@@ -27,7 +27,7 @@ from minigrad import exp as exponential
 from minigrad.cells import CELLS, affine, lstm, rnn, unroll
 from minigrad.engine.core import leaf, recording
 from minigrad.engine.grad import sweep
-from minigrad.prove import derive
+from minigrad.prove import check_specification, derive
 from minigrad.prove.derive.rows import rows
 from minigrad.prove.step import size_names
 
@@ -478,7 +478,7 @@ def summation(tex, names):
     return f"sum({from_latex(tex.removeprefix(head), names)} for t in steps)"
 
 
-READ_BACK = [rnn, CELLS["rnn_words"], lstm, CELLS["gru"], peephole, twice]
+READ_BACK = [rnn, CELLS["rnn_words"], lstm, CELLS["gru"], peephole, twice, scaled, own_output, rnn.then(affine)]
 
 
 @pytest.mark.parametrize("c", READ_BACK, ids=lambda c: c.name)
@@ -488,6 +488,20 @@ def test_the_latex_read_back_gives_the_engines_gradients(c):
     found, true = run.backward(), run.engine()
     for k, v in true.items():
         assert_allclose(np.asarray(found[k]).reshape(v.shape), v, atol=1e-12)
+
+
+PROVED_BACK = [
+    *(CELLS[n] for n in ("rnn", "rnn_words", "lstm", "lstm_concat", "gru", "gru_concat")),
+    diagonal, peephole, written_out, own_output, deep, rnn.then(affine), own_cells.OWN["diagonal_rnn"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("c", PROVED_BACK, ids=lambda c: c.name)
+def test_the_printed_equations_are_proved_to_be_the_cell_for_every_size(c):
+    equations = derive(c).equations
+    found = check_specification(c, "\n".join(f"{x.left.tex} = {x.right.tex}" for x in equations))
+    assert found.verdict == "proved", str(found)
+    assert [e.verdict for e in found.equations] == ["proved"] * len(equations)
 
 
 def test_the_parts_of_a_joined_matrix_are_marked():

@@ -38,7 +38,7 @@ def broken(tex: str, room: float) -> list[str]:
     inside = _widest_sum(tex)
     if inside is None:
         return _between_factors(tex, room)
-    return min((_inside(tex, *inside, room, before) for before in (False, True)), key=len)
+    return min((_inside(tex, *inside, room, before) for before in (True, False)), key=len)
 
 
 def _inside(
