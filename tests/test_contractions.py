@@ -221,6 +221,12 @@ RELATIONS = {
     "1/sqrt": lambda: ATOMS.power(atom("sqrt", X + Y), -1) * (X + Y) - atom("sqrt", X + Y),
     "cube root": lambda: ATOMS.power(X + Y, Fraction(1, 3)).power(3) - X - Y,
     "softplus'": lambda: atom("exp", X) * logistic(-X) - logistic(X),
+    "exp(2x) tanh": lambda: atom("exp", X.scale(2)) * (ONE - atom("tanh", X)) - ONE - atom("tanh", X),
+    "exp(-2x) tanh": lambda: atom("exp", X.scale(-2)) * (ONE + atom("tanh", X)) - ONE + atom("tanh", X),
+    "sigmoid of log": lambda: atom("sigmoid", atom("log", X * X + Y * Y + ONE)) * (X * X + Y * Y + ONE.scale(2))
+    - X * X - Y * Y - ONE,
+    "tanh of half a log": lambda: atom("tanh", atom("log", (X + Y).power(2)).scale(Fraction(3, 2)))
+    * ((X + Y).power(6) + ONE) - (X + Y).power(6) + ONE,
     "exp(-x) sigmoid": lambda: atom("exp", -X) * (ONE - logistic(-X)) - logistic(-X),
     "inside a sum": lambda: (atom("sign", X).power(2) * X - X).sum_over(-1, "n"),
     "1/u times u": lambda: ATOMS.power(X + Y, -1) * (X + Y) - ONE,

@@ -135,7 +135,8 @@ class Atoms:
         """Whether relations between atoms show that the sum is zero everywhere; False says nothing.
 
         Used: sign^2 = 1, sqrt(u)^2 = u, exp(log(u)/k)^k = u, sin^2 = 1 - cos^2, exp(v) sigmoid(v) = exp(v) -
-        sigmoid(v), exp(-v) sigmoid(v) = 1 - sigmoid(v), and that e is 0 where u e is, for 1/u outside sums.
+        sigmoid(v), exp(-v) sigmoid(v) = 1 - sigmoid(v), the same of tanh(v/2), sigmoid(log u) = u/(1 + u),
+        and that e is 0 where u e is, for 1/u outside sums.
         """
         for _ in range(32):  # each round uses every relation once, and powers are small
             new = self._cleared(self._round(e))
@@ -167,6 +168,8 @@ class Atoms:
     def _power_of(self, name: str, idx: tuple[int, ...], p: int) -> tuple[Factors, Sum] | None:
         """(the factor with the power used up, what it equals)."""
         fn, u = self.argument(name, idx)
+        if fn in ("tanh", "sigmoid") and p > 0 and (quotient := self._of_logs(fn, u)) is not None:
+            return {(name, idx): 1}, quotient
         if fn == "sign" and p not in (0, 1):
             return {(name, idx): p - p % 2}, Sum.number(1)
         if fn == "sin" and p > 1:
@@ -184,17 +187,26 @@ class Atoms:
     def _with_exponentials(
         self, name: str, idx: tuple[int, ...], factors: Factors
     ) -> tuple[Factors, Sum] | None:
-        """sigmoid(v) beside exp(v) or exp(-v)."""
+        """sigmoid(v) beside exp(v) or exp(-v), and tanh(v/2) = 2 sigmoid(v) - 1 likewise."""
         fn, v = self.argument(name, idx)
-        if fn != "sigmoid" or factors[name, idx] < 1:
+        if fn not in ("sigmoid", "tanh") or factors[name, idx] < 1:
             return None
+        one = Sum.number(1)
         for sign in (1, -1):
-            e = self._exp(v.scale(sign))
+            e = self._exp(v.scale(sign if fn == "sigmoid" else 2 * sign))
             fs, _ = next(iter(e.terms))
             if e.terms == {(fs, ()): 1} and fs and all(p * factors.get(k, 0) >= p * p for k, p in fs):
-                other = e if sign == 1 else Sum.number(1)
+                other = (e - one).scale(sign) if fn == "tanh" else e if sign == 1 else one
                 return dict(fs) | {(name, idx): 1}, other - Sum.factor(name, idx)
         return None
+
+    def _of_logs(self, fn: str, u: Sum) -> Sum | None:
+        """tanh(u) or sigmoid(u) as a quotient, if exp of it holds only powers: sigmoid(log w) = w / (1 + w)."""
+        for (fs, dims), c in u.terms.items():
+            if self._only(fs, dims)[0] != "log" or Fraction(c * (2 if fn == "tanh" else 1)).denominator != 1:
+                return None
+        e, one = self._exp(u.scale(2 if fn == "tanh" else 1)), Sum.number(1)
+        return (e - one if fn == "tanh" else e) * self.power(e + one, -1)
 
     def _cleared(self, e: Sum) -> Sum:
         """e times u for each factor 1/u whose indices are all free: 0 where e is 0, and nowhere else."""
