@@ -1,4 +1,4 @@
-"""The command `minigrad`: tour, prove, draw, derive, cells.
+"""The command `minigrad`: tour, prove, check, compare, spec, draw, derive, cells.
 
 Exit status: 0 yes (proved, or done), 1 refuted, 2 wrong usage or bad input, 3 unknown (neither proved
 nor refuted), 70 a fault of minigrad itself, 130 interrupted. Results go to standard output, progress and
@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -104,18 +104,20 @@ def tour_command(ctx: click.Context, file: str | None, folder: str, steps: int) 
 @cell_argument
 @click.option("--json", "as_json", is_flag=True, help="Print the proof as JSON.")
 @click.option("--witness", is_flag=True, help="Compare with sympy.diff too, over a few steps: slower.")
+@click.option("--steps", type=click.IntRange(1), default=4, help="T of the run that is audited and sampled.")
 @click.option("--certificate", metavar="FILE", help="Leave a certificate of the step, for `verify`.")
 @click.pass_context
 def prove_command(
-    ctx: click.Context, cell: Cell, as_json: bool, witness: bool, certificate: str | None
+    ctx: click.Context, cell: Cell, as_json: bool, witness: bool, steps: int, certificate: str | None
 ) -> None:
     """Prove that the BPTT gradient of CELL is right."""
     from ._output import whole_file
+    from ._progress import bar
     from .prove import certificate as make_certificate
     from .prove import prove
 
-    with blaming(cell):
-        proof = prove(cell, witness=witness)
+    with blaming(cell), bar(cell.name) as progress:
+        proof = prove(cell, witness=witness, steps=steps, progress=progress)
         if certificate:
             with whole_file(certificate) as part:
                 part.write_text(json.dumps(make_certificate(cell)), encoding="utf-8")
@@ -134,14 +136,15 @@ def check_command(ctx: click.Context, cell: Cell, backward: str) -> None:
     returns a dict of gradients by argument.
     """
     from .cells.find import CellNotFound, find_function
+    from ._progress import bar
     from .prove import check_backward
 
     try:
         function = find_function(backward)
     except CellNotFound as e:
         raise click.UsageError(str(e)) from e
-    with blaming(cell, TypeError):
-        found = check_backward(cell, function)
+    with blaming(cell, TypeError), bar(backward) as progress:
+        found = check_backward(cell, function, progress=progress)
     click.echo(str(found))
     ctx.exit(STATUS[found.verdict])
 
@@ -158,6 +161,24 @@ def compare_command(ctx: click.Context, a: Cell, b: Cell) -> None:
         found = compare(a, b)
     click.echo(str(found))
     ctx.exit(0 if found else STATUS["unknown"] if found.verdict == "unknown" else STATUS["refuted"])
+
+
+@cli.command("spec")
+@cell_argument
+@click.argument("file", type=click.File(encoding="utf-8"), metavar="FILE")
+@click.pass_context
+def spec_command(ctx: click.Context, cell: Cell, file: TextIO) -> None:
+    """Check the code of CELL against its equations.
+
+    FILE holds them as LaTeX, or as a line of plain text for each; - reads standard input. The weights may go
+    by other names, and may be transposed, negated or joined: the map is printed.
+    """
+    from .prove import check_specification
+
+    with blaming(cell):
+        found = check_specification(cell, file.read())
+    click.echo(str(found))
+    ctx.exit(STATUS[found.verdict])
 
 
 @cli.command("verify")

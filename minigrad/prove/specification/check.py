@@ -40,7 +40,7 @@ class EquationCheck:
     def __str__(self) -> str:
         label = f"({self.label}) " if self.label else ""
         return (
-            f"{self.verdict}: {label}{self.text}"
+            f"{self.verdict}: {label}{self.text.replace('&=', '=')}"
             + (f"   [{self.code}]" if self.code else "")
             + (f"\n    {self.why}" if self.why else "")
         )
