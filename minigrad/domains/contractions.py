@@ -256,10 +256,10 @@ def _text(key: Monomial, c: Any, names: Names) -> str:
     def index(i: int) -> str:
         return "klmnpq"[i] if 0 <= i < 6 else "?jihg"[-i] if -5 < i < 0 else f"_{abs(i)}"
 
-    words = [] if c == 1 and fs else ["-"] if c == -1 and fs else [str(c)]
+    words = [] if abs(c) == 1 and fs else [str(abs(c))]
     for (n, idx), p in fs:
         n, order = names.get(n, (n, range(len(idx))))
         idx = tuple(idx[k] for k in order)
         words.append(n + (f"[{','.join(map(index, idx))}]" if idx else "") + (f"^{p}" if p != 1 else ""))
     total = "".join(f"sum_{index(i)}<{d} " for i, d in enumerate(dims))
-    return (total + " ".join(words)).replace("- ", "-")
+    return "-" * (c < 0) + total + " ".join(words)

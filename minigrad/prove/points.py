@@ -18,7 +18,7 @@ from mpmath import iv
 from mpmath.libmp import to_fixed
 
 from ..domains.contractions import DELTA, Sum
-from ..domains.sizes import ATOMS, Sized
+from ..domains.sizes import ATOMS, INDICES, Sized
 
 TRIES = 8
 BITS = 120  # behind the point
@@ -141,7 +141,7 @@ class Point:
         if name.startswith("ismax#"):
             return Ball(ONE if self._is_max(name, at) else 0, 0)
         if name.startswith("onehot("):
-            return Ball(ONE if self._draw((name, at[:-1]), range(10**6)) % self.default == at[-1] else 0, 0)
+            return Ball(ONE if self.index(name, at[:-1]) == at[-1] else 0, 0)
         if name not in ATOMS.definitions:
             return Ball.rational(self.value(name, at))
         fn, u = ATOMS.definitions[name]
@@ -179,6 +179,10 @@ class Point:
             self.entries[name, at] = Fraction(self._draw((name, at), NUMERATORS), 8)
         return self.entries[name, at]
 
+    def index(self, name: str, at: tuple[int, ...]) -> int:
+        """Where the row `at` of onehot(...) has its 1."""
+        return self._draw((name, at), range(10**6)) % self.default
+
     def _draw(self, key: tuple[str, tuple[int, ...]], choices: Sequence[int]) -> int:
         return random.Random(f"{self.seed} {key}").choice(choices)
 
@@ -188,18 +192,23 @@ class Point:
             [(c, i) for c, block in enumerate(axis) for i in range(1 if block == 1 else self.dim(block))]
             for axis in x.axes
         ]
-        out = np.empty([len(p) for p in parts])
+        whole = x.dtype == INDICES
+        out = np.empty([len(p) for p in parts], dtype=int if whole else float)
         for at in np.ndindex(*out.shape):
             picked = [p[i] for p, i in zip(parts, at, strict=True)]
             (((fs, _), _),) = x.entries[tuple(c for c, _ in picked)].terms.items()
             (((name, idx), _),) = fs
-            out[at] = self.value(name, tuple(picked[i][1] for i in idx))
+            place = tuple(picked[i][1] for i in idx)
+            out[at] = self.index(f"onehot({name})", place) if whole else self.value(name, place)
         return out
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Where two formulas certainly differ: the entry (inside its block), both values, sizes, seed."""
+    """Where two formulas certainly differ: the entry (inside its block), both values, sizes, the point, seed.
+
+    values: the rational value of every entry that was used. error: both values are certain to within it.
+    """
 
     entry: tuple[int, ...]
     got: float
@@ -207,6 +216,14 @@ class Difference:
     sizes: Mapping[str, int]
     values: Mapping[str, str]
     seed: int = 0
+    error: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        return {
+            "entry": list(self.entry), "sizes": dict(self.sizes), "values": dict(self.values),
+            "returned": self.got, "right": self.true, "error": self.error,
+        }  # fmt: skip
 
     def __str__(self) -> str:
         sizes = ", ".join(f"{k} = {v}" for k, v in self.sizes.items())
@@ -233,7 +250,8 @@ def difference(
                     continue
                 if abs(a.mid - b.mid) > a.rad + b.rad:
                     values = {f"{n}{list(at)}": str(v) for (n, at), v in point.entries.items()}
-                    return Difference(entry, float(a), float(b), dict(sizes), values, seed)
+                    error = max(a.rad, b.rad) / ONE
+                    return Difference(entry, float(a), float(b), dict(sizes), values, seed, error)
     finally:
         iv.prec = before
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import traceback
 import warnings
@@ -76,7 +77,11 @@ def by_argument(result: Any, problem: Problem, who: str) -> dict[str, Any]:
 
     Raises ValueError for names that are no argument's, or a wrong number of gradients.
     """
-    names = [*problem.cell.states, *problem.cell.inputs, *problem.cell.params]
+    names = problem.wanted
+    if dataclasses.is_dataclass(result) and not isinstance(result, type):
+        result = {f.name: getattr(result, f.name) for f in dataclasses.fields(result)}
+    elif isinstance(result, tuple) and hasattr(result, "_asdict"):  # by its names, whatever their order
+        result = result._asdict()
     if isinstance(result, dict):
         out: dict[str, Any] = {}
         for key, v in result.items():

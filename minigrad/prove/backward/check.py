@@ -19,8 +19,13 @@ from ...cells.cell import Cell
 from ...domains.sizes import Undecided
 from ..anysize import step_lemma
 from .calling import choose_reading
-from .findings import Finding
+from .findings import Finding, told
 from .judge import Judge
+
+SEQUENCE = (
+    "(Of a state h: h_2 is h after step 2, dh2 its own cotangent, carried_dh2 what flows back into it from step 3.\n"
+    " The right lines are those of one step, where dh is both together; gradients of parameters are added up.)"
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,17 @@ class BackwardCheck:
 
     def __str__(self) -> str:
         notes = [f"provided that {c}" for c in self.conditions] if self.verdict == "proved" else []
-        return "\n".join([f"{self.verdict}: {self.statement}", *notes, *map(str, self.findings)])
+        said = f"{self.verdict}: {self.statement}".replace("; ", "\n")
+        if any(f.T for f in self.findings):
+            notes = [SEQUENCE]
+        return "\n".join([said, *notes, *told(self.findings)])
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        return {
+            "verdict": self.verdict, "statement": self.statement, "conditions": list(self.conditions),
+            "findings": [f.to_dict() for f in self.findings], "seconds": self.seconds,
+        }  # fmt: skip
 
 
 def check_backward(

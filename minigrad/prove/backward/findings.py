@@ -2,45 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from ...domains.contractions import Names, Sum, show
+from ...domains.contractions import Sum
 from ...domains.sizes import Sized
-from ..faults import label
 from ..points import Difference, difference
 from .lets import same
-from .problem import Problem
 
-LONGEST = 240  # characters of a list of terms
+SHOWN = 6  # coordinates of a point
 
 
 @dataclass(frozen=True)
 class Finding:
     """One wrong gradient: whose, where it certainly differs, and the mistake if it was recognised.
 
-    reason: the mistake, only where it gives exactly what was returned, else "". missing, extra: the terms
-    that are not there and those that should not be. T: the smallest number of steps that shows it, None for
-    a single step. numpy, latex: the lines that compute the right gradient of one step.
+    reason: the mistake, only where it gives exactly what was returned, else "". kind: what comparing the terms
+    shows, whatever the reason. missing, extra: the terms that are not there and those that should not be.
+    T: the smallest number of steps that shows it, None for a single step. steps: those whose terms are wrong.
+    numpy, latex: the lines that compute the right gradient of one step.
     """
 
     argument: str
     point: Difference | None
     reason: str = ""
+    kind: str = ""
     missing: str = ""
     extra: str = ""
     T: int | None = None
+    steps: tuple[int, ...] = ()
     numpy: tuple[str, ...] = ()
     latex: tuple[str, ...] = ()
 
+    @property
+    def what(self) -> str:
+        """What is wrong, in words."""
+        return self.reason or self.kind or "differs from the true gradient"
+
     def __str__(self) -> str:
-        at = f" (T = {self.T})" if self.T else ""
-        lines = [f"d{self.argument}{at}: {self.reason or 'differs from the true gradient'}"]
-        lines += [f"  missing: {self.missing}"] * bool(self.missing) + [f"  extra:   {self.extra}"] * bool(
+        return "\n".join([f"d{self.argument}{self.when}: {self.what}", *self.lines()])
+
+    @property
+    def when(self) -> str:
+        """The smallest number of steps that shows it, and the steps, in words."""
+        if self.T is None:
+            return ""
+        wrong = (
+            f", wrong in step {' and '.join(map(str, self.steps))}" if 0 < len(self.steps) < self.T else ""
+        )
+        return f" (smallest T = {self.T}{wrong})"
+
+    def lines(self) -> list[str]:
+        """What is under its headline: terms, the point, and the right lines."""
+        out = [f"missing: {self.missing}"] * bool(self.missing) + [f"extra:   {self.extra}"] * bool(
             self.extra
         )
-        lines += [f"  {self.point}"] if self.point else []
-        return "\n".join([*lines, *(f"  right:   {line}" for line in self.numpy)])
+        if self.point:
+            out += [str(self.point), f"point:   {_some(self.point.values)}"]
+        out += [f"right:   {line}" for line in self.numpy] + [f"LaTeX:   {line}" for line in self.latex[-1:]]
+        return [f"  {line}" for line in out]
+
+    def short(self, said: set[str]) -> list[str]:
+        """Less of it, where another gradient shows the same mistake. said: the right lines printed already."""
+        out = [f"d{self.argument}: {self.point}"] if self.point else [f"d{self.argument}"]
+        out += [f"right:   {line}" for line in self.numpy if line not in said]
+        said.update(self.numpy)
+        return [f"  {line}" for line in out]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        return {
+            "gradient": f"d{self.argument}", "argument": self.argument, "smallest_T": self.T, "steps": list(self.steps),
+            "reason": self.reason, "kind": self.kind, "missing": self.missing, "extra": self.extra,
+            "point": self.point and self.point.to_dict(), "numpy": list(self.numpy), "latex": list(self.latex),
+        }  # fmt: skip
+
+
+def told(findings: Sequence[Finding]) -> list[str]:
+    """Findings as lines: those of one mistake together, one of them in full."""
+    groups: dict[Any, list[Finding]] = {}
+    for f in findings:
+        groups.setdefault((f.reason, f.T) if f.reason else f.argument, []).append(f)
+    out: list[str] = []
+    for group in groups.values():
+        first = min(group, key=lambda f: len(f.missing + f.extra))
+        names = ", ".join(f"d{f.argument}" for f in group)
+        shown = f" (shown for d{first.argument})" if len(group) > 1 else ""
+        out += ["", f"{names}{first.when}: {first.what}{shown}", *first.lines()]
+        said = set(first.numpy)
+        out += [line for f in group if f is not first for line in f.short(said)]
+    return out
+
+
+def _some(values: Mapping[str, str]) -> str:
+    """The first coordinates of a point."""
+    words = [f"{k} = {v}" for k, v in values.items()]
+    return ", ".join(words[:SHOWN]) + (f" ... ({len(words)} values)" if len(words) > SHOWN else "")
 
 
 @dataclass(frozen=True)
@@ -79,34 +137,3 @@ def _whole_entry(x: Sized, choice: tuple[int, ...], point: Difference) -> tuple[
         i + sum(1 if b == 1 else point.sizes.get(b, 2) for b in blocks)
         for i, blocks in zip(point.entry, before, strict=True)
     )
-
-
-# ---- in words ----------------------------------------------------------------------------------
-def terms(problem: Problem, got: Sum, true: Sum) -> tuple[str, str]:
-    """(missing terms, extra terms), in the names of the code."""
-    names = atom_names(problem)
-    return _only_in(true, got, names), _only_in(got, true, names)
-
-
-def _only_in(a: Sum, b: Sum, names: Names) -> str:
-    """The terms of a that b lacks, or has with another factor."""
-    left = {k: c for k, c in a.terms.items() if b.terms.get(k) != c}
-    text = show(Sum(left), names) if left else ""
-    return text if len(text) <= LONGEST else text[:LONGEST].rpartition(" ")[0] + f" ... ({len(left)} terms)"
-
-
-def atom_names(problem: Problem) -> Names:
-    """What the code calls the opaque functions, and the order of their axes there: sigmoid#3 is F."""
-    names: Names = {}
-    for t, step in enumerate(problem.steps, start=1):
-        for node in step.nodes:
-            for e in getattr(node.value, "entries", {}).values():
-                if len(e.terms) != 1:
-                    continue
-                (((fs, dims), c),) = e.terms.items()
-                if dims or c != 1 or len(fs) != 1 or "#" not in fs[0][0][0]:
-                    continue
-                name, idx = fs[0][0]
-                order = tuple(sorted(range(len(idx)), key=lambda k, idx=idx: idx[k]))
-                names.setdefault(name, (label(node, 1) + (f"_{t}" if problem.whole else ""), order))
-    return names

@@ -13,7 +13,7 @@ from ...domains.sizes import SIZES, Sized, Undecided, fresh
 from ..anysize import solve_sizes
 from ..points import Point
 from .calling import Numbers, call_exact, run_numbers
-from .findings import Compared, Finding, compared, terms
+from .findings import Compared, Finding, compared
 from .formula import NUMPY, TEX, RightLines
 from .lets import LETS
 from .numpyfunctions import UNWRITTEN
@@ -21,6 +21,7 @@ from .numpyops import Unsupported
 from .pose import exact, pose, sizes_of
 from .problem import Problem, close
 from .reasons import Search
+from .terms import Terms, terms
 
 SMALL = 2  # every size, where a function loops over entries
 MOST_CASES, LARGEST = (
@@ -126,10 +127,22 @@ class Judge:
         at = ", ".join(f"{n} = {size_of(b)}" for n, b in case.items()) if case and not self.small else ""
         right = RightLines(problem)
         for name, c in certain.items():
-            missing, extra = ("", "") if c.shapes else terms(problem, c.got, c.true)
+            t = Terms("", "", "", ()) if c.shapes else terms(problem, c.got, c.true)
             reason = " ".join(w for w in (reasons.get(name, ""), f"(at {at})" if at else "") if w)
-            lines = right(name, NUMPY), right(name, TEX)
-            self.findings.append(Finding(name, c.point, reason, missing, extra, problem.T, *lines))
+            self.findings.append(
+                Finding(
+                    name,
+                    c.point,
+                    reason,
+                    t.kind,
+                    t.missing,
+                    t.extra,
+                    problem.T,
+                    t.steps,
+                    right(name, NUMPY),
+                    right(name, TEX),
+                )
+            )
         if unsure := [n for n in wrong if n not in certain]:
             self.note = f"; of {_list(unsure)} it is not decided whether it is right"
 
@@ -139,7 +152,7 @@ class Judge:
             return True  # a shape, or what numpy cannot repeat
         point, symbolic = Point(c.point.seed, c.point.sizes), exact(case)
         try:
-            make = lambda n, axes: point.array(symbolic(n, axes))  # noqa: E731
+            make = lambda *of: point.array(symbolic(*of))  # noqa: E731
             y = problem.steps[0].outs[-1].value.axes if "y" in problem.out_names else None
             run = run_numbers(self.cell, self.backward, problem.T, problem.reading, make, y)
         except (ValueError, TypeError, IndexError, RuntimeError):
@@ -178,8 +191,8 @@ class Judge:
         over = " over" if self.verdict == "proved" else ","
         where = where if self.verdict == "proved" else where.removeprefix("for ")
         text = f"{self.backward.__name__} {is_it} {self.cell.name}{over} {span}{reading}, {where}"
-        cell, unread = self.cell, sorted(self.numbers.unread)
-        if missing := [a for a in cell.states + cell.inputs + cell.params if a not in self.numbers.got]:
+        unread = sorted(self.numbers.unread)
+        if missing := [a for a in self.numbers.problem.wanted if a not in self.numbers.got]:
             text += f"; gradients not returned, so not judged: {', '.join(missing)}"
         if unread:
             text += f"; cotangents it does not take count as zero: {', '.join(unread)}"

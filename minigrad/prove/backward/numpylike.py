@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ...domains.sizes import SIZES, Sized, Undecided
+from ...domains.sizes import INDICES, SIZES, Sized, Undecided
 from . import numpyops as ops
 from . import products
 from .keys import blanked, full_key
@@ -74,7 +74,7 @@ class Symbolic(Views):
 
     shape = property(lambda self: self.value.shape)
     ndim = property(lambda self: self.value.ndim)
-    dtype = property(lambda self: np.dtype(bool if self.boolean else float))
+    dtype = property(lambda self: np.dtype(bool if self.boolean else int if is_index(self) else float))
     size = property(lambda self: self.value.size)
 
     def __getattr__(self, name: str) -> Any:
@@ -94,6 +94,8 @@ class Symbolic(Views):
     def __getitem__(self, key: Any) -> Any:
         if is_mask(key):
             return Picked(self.copy(), self._fitting(key))
+        if is_index(key):
+            return Symbolic(SIZES.gather(self.value, (key.value,), self.ndim, 0))
         full, new = full_key(key, self.value)
 
         def get(x: Sized) -> Sized:
@@ -117,6 +119,10 @@ class Symbolic(Views):
             mask = self._fitting(key).value
             self.store(SIZES.where(mask, SIZES.broadcast(picked, self.shape, picked.ndim), self.value))
             return
+        if is_index(key):
+            raise Unsupported(
+                "an array of indices on the left: of an index that occurs twice only one counts; use np.add.at"
+            )
         full, new = full_key(key, self.value)
         part, old = raw(item), SIZES.index(self.value, full)
         if new:
@@ -161,6 +167,8 @@ class Symbolic(Views):
             y = Symbolic(ops.sum_(raw(inputs[0]), options.get("axis", 0), options.get("keepdims", False)))
         elif method == "outer" and name == "multiply":
             y = Symbolic(products.outer(*map(raw, inputs)))
+        elif method == "at" and name in ("add", "subtract") and is_index(inputs[1]):
+            return _scattered(name, *inputs)
         elif method == "__call__":
             y = apply(name, *inputs)
         else:
@@ -220,6 +228,11 @@ class Symbolic(Views):
         self.store(raw(c))
 
 
+def is_index(key: Any) -> bool:
+    """Whether a key is an array of whole numbers."""
+    return isinstance(key, Symbolic) and key.value.dtype == INDICES
+
+
 def is_mask(key: Any) -> bool:
     """Whether a key is an array of truth values."""
     return isinstance(key, Symbolic) and key.boolean
@@ -251,6 +264,12 @@ def apply(name: str, *inputs: Any) -> Symbolic:
         kinds = " on truth values" if all(truths) else ""
         raise Unsupported(f"np.{name}{kinds} is not understood here")
     return Symbolic(UFUNCS[name](*map(raw, inputs)), boolean=name in COMPARISONS or all(truths))
+
+
+def _scattered(name: str, target: Symbolic, index: Symbolic, part: Any) -> None:
+    """np.add.at(target, index, part)."""
+    rows = SIZES.broadcast(raw(part), (*index.shape, *target.shape[1:]), raw(part).ndim)
+    target.store(raw(apply(name, target, Symbolic(SIZES.scatter(rows, (index.value,), target.shape, 0)))))
 
 
 def _into(target: Any, y: Symbolic) -> Any:

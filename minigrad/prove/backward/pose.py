@@ -14,8 +14,8 @@ import numpy as np
 
 from ...cells.cell import Cell
 from ...domains.blocks import Blocks
-from ...domains.sizes import array
-from ..anysize import blocks
+from ...domains.sizes import INDICES, NUMBERS, array
+from ..anysize import blocks, token_inputs
 from .lets import LETS
 from .problem import Problem, Reading
 from .steps import Make, Step, rebuilt, run_step
@@ -23,15 +23,22 @@ from .steps import Make, Step, rebuilt, run_step
 
 def exact(case: Mapping[str, Blocks]) -> Make:
     """Opaque tensors; the sizes in `case` are what it says, the others any."""
-    return lambda name, axes: array(
-        name, *(tuple(x for b in axis for x in case.get(b, (b,))) for axis in axes)
+    return lambda name, axes, indices=False: array(
+        name,
+        *(tuple(x for b in axis for x in case.get(b, (b,))) for axis in axes),
+        dtype=INDICES if indices else NUMBERS,
     )
 
 
 def floats(sizes: Mapping[str, int], seed: int = 0) -> Make:
     """Random numbers, of these sizes."""
     rng = np.random.default_rng(seed)
-    return lambda name, axes: rng.normal(size=[sum(sizes.get(b, 1) for b in axis) for axis in axes])
+
+    def make(name: str, axes: tuple[Blocks, ...], indices: bool = False) -> np.ndarray:
+        shape = [sum(sizes.get(b, 1) for b in axis) for axis in axes]
+        return rng.integers(0, 2, shape) if indices else rng.normal(size=shape)
+
+    return make
 
 
 def pose(
@@ -51,7 +58,8 @@ def pose(
 
 
 def _one_step(cell: Cell, make: Make, axes: dict[str, tuple[Blocks, ...]], reading: Reading) -> Problem:
-    values = {name: make(name, a) for name, a in axes.items() if name in cell.sizes}
+    tokens = token_inputs(cell)
+    values = {name: make(name, a, name in tokens) for name, a in axes.items() if name in cell.sizes}
     step = run_step(cell, values, make, axes)
     offered: dict[str, Any] = {t.name: t.value for t in step.nodes if t.name and t.name not in values}
     problem = Problem(cell, [step], reading, False, offered)
@@ -66,7 +74,8 @@ def _sequence(
 ) -> Problem:
     params = {p: make(p, axes[p]) for p in cell.params}
     states = [{s: make(f"{s}0", axes[s]) for s in cell.states}]
-    xs = [{x: make(f"{x}{t}", axes[x]) for x in cell.inputs} for t in range(1, T + 1)]
+    tokens = token_inputs(cell)
+    xs = [{x: make(f"{x}{t}", axes[x], x in tokens) for x in cell.inputs} for t in range(1, T + 1)]
     steps: list[Step] = []
     for t, x in enumerate(xs, start=1):
         plain = run_step(cell, states[-1] | x | params, make, axes, tag=str(t))

@@ -52,6 +52,13 @@ class Problem:
         """What each output of a step is called: the states, then y."""
         return [*self.cell.states, "y"][: len(self.steps[0].outs)]
 
+    @property
+    def wanted(self) -> list[str]:
+        """The arguments that have a gradient: all but inputs that are indices."""
+        leaves = self.steps[0].leaves
+        names = [*self.cell.states, *self.cell.inputs, *self.cell.params]
+        return [n for n in names if leaves[n].requires_grad or n in self.cell.states]
+
     def stacked(self, values: Sequence[Any]) -> Any:
         """One array for all steps."""
         at = min(self.reading.time, values[0].ndim)

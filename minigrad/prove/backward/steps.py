@@ -14,7 +14,7 @@ from ...engine.grad import reachable, sweep
 from ...engine.watch import Watch
 from .lets import LETS
 
-Make = Callable[[str, tuple[Blocks, ...]], Any]  # (name, axes) -> an array of unknown values
+Make = Callable[..., Any]  # (name, axes, indices=False) -> an array of unknown values, or of unknown indices
 
 
 @dataclass
@@ -47,7 +47,7 @@ def run_step(
     cell: Cell, values: dict[str, Any], make: Make, axes: dict[str, tuple[Blocks, ...]], tag: str = ""
 ) -> Step:
     """The cell on these values; the cotangents of what it gives are unknown arrays d<name><tag>."""
-    args = {k: leaf(v, requires_grad=True, name=k) for k, v in values.items()}
+    args = {k: leaf(v, requires_grad=v.dtype.kind != "i", name=k) for k, v in values.items()}
     with recording("all"), Watch():
         result = cell.fn(*(args[k] for k in cell.states + cell.inputs), **{k: args[k] for k in cell.params})
     new, y = cell.outputs(result)
