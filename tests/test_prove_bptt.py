@@ -6,10 +6,11 @@ from numpy.testing import assert_allclose
 
 from minigrad import cell, cross_entropy, mse, nll, tanh
 from minigrad.cells import CELLS, affine, generic, lstm, rnn, rnn_words, softmax_readout
-from minigrad.domains import exact
+from minigrad.domains import exact, symbols
 from minigrad.domains.generators import fresh
 from minigrad.engine.core import leaf
 from minigrad.prove.bptt import Problem
+from minigrad.prove.equality import from_sympy
 from minigrad.prove.lemmas import compare
 from minigrad.prove.step import size_names
 from minigrad.prove.witness import WAYS, exact_witness, problem, sympy_witness
@@ -140,9 +141,22 @@ def test_two_units_of_lstm_and_gru_equal_sympy_diff(name):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("T", [2, 3])
 @pytest.mark.parametrize("name", GATED)
-def test_two_units_of_lstm_and_gru_equal_sympy_diff_over_two_steps(name):
-    check(sympy_witness(CELLS[name], at(CELLS[name], 2), 2, mse))
+def test_two_units_of_lstm_and_gru_equal_sympy_diff_over_more_steps(name, T):
+    check(sympy_witness(CELLS[name], at(CELLS[name], 2), T, mse))
+
+
+def test_sympy_diff_goes_into_formulas_that_have_a_name():
+    x, y = symbols.array("x", 2)
+    h = symbols.let(symbols.Tanh(x * y + 1))
+    named, written = (symbols.Tanh(h * y + x) * h, symbols.Tanh(h.definition * y + x) * h.definition)
+    with fresh():
+        for s in (x, y):
+            slopes = [from_sympy(e.diff(s)) for e in (named, written)]
+            assert slopes[0] == slopes[1] != 0
+    assert symbols.let(x) is x
+    assert h.diff(h) == 1
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ class Exact(Symbols):
     """Object arrays of Polys."""
 
     name, rank = "exact", 3
+    bind = staticmethod(_each(e.bind))
     tanh, exp, log, sqrt = (staticmethod(_each(f)) for f in (e.tanh, e.exp, e.log, e.sqrt))
     sin, cos, sign = (staticmethod(_each(f)) for f in (e.sin, e.cos, e.sign))
 

@@ -27,7 +27,7 @@ class Tanh(sp.Function):
 
     @classmethod
     def eval(cls, u: Any) -> Any:
-        if u.is_zero:
+        if u == 0:  # not is_zero, which asks for signs: slow
             return sp.S.Zero
         return -cls(-u) if u.could_extract_minus_sign() else None
 
@@ -69,6 +69,31 @@ class IsMax(sp.Function):
         return sp.Integer(int(all(first >= r for r in rest)))
 
 
+class Let(sp.Dummy):
+    """A name for a formula, which sympy.diff goes into: values and derivatives over names stay short.
+
+    slope: whether it names a derivative, and not a value.
+    """
+
+    __slots__ = ("definition", "free_symbols", "slope", "slopes")
+
+    def _eval_derivative(self, s: Any) -> Any:
+        if s not in self.slopes:
+            self.slopes[s] = sp.S.One if s == self else let(self.definition.diff(s), slope=True)
+        return self.slopes[s]
+
+    _eval_derivative_n_times = sp.Expr._eval_derivative_n_times
+
+
+def let(u: Any, slope: bool = False) -> Any:
+    """A name for the formula u, unless it is a symbol or a number."""
+    if u.is_Atom:
+        return u
+    name = Let("let", real=True)
+    name.definition, name.free_symbols, name.slope, name.slopes = u, u.free_symbols | {name}, slope, {}
+    return name
+
+
 def exact(c: Any) -> sp.Expr:
     """A Python or numpy number as the rational it is written as (0.1 is 1/10)."""
     if isinstance(c, sp.Basic):
@@ -90,6 +115,7 @@ class Symbols(Arrays):
     """Object arrays of sympy expressions."""
 
     name, rank = "symbols", 2
+    bind = staticmethod(_each(let))
     tanh, exp, log, sqrt = (staticmethod(_each(f)) for f in (Tanh, sp.exp, sp.log, sp.sqrt))
     sin, cos, sign = (staticmethod(_each(f)) for f in (sp.sin, sp.cos, Sign))
 

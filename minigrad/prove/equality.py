@@ -23,7 +23,7 @@ from mpmath import iv
 from ..domains import elementary as e
 from ..domains.generators import atoms, fresh, powers
 from ..domains.polynomial import Poly, poly, symbol
-from ..domains.symbols import IsMax, Sign, Tanh
+from ..domains.symbols import IsMax, Let, Sign, Tanh
 from .exponentials import Exponentials, TooLarge
 
 PRECISION = 120  # bits of the interval arithmetic
@@ -56,6 +56,9 @@ def from_sympy(expr: Any, known: dict[Any, Poly] | None = None) -> Poly:
 
 
 def _convert(expr: Any, known: dict[Any, Poly]) -> Poly:
+    if isinstance(expr, Let):
+        u = from_sympy(expr.definition, known)
+        return u if expr.slope else e.bind(u)
     if expr.is_Symbol:
         return symbol(expr.name, positive=bool(expr.is_positive))
     if expr.is_Rational:

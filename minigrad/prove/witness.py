@@ -1,8 +1,8 @@
 """Whole gradients for a few steps, compared entry by entry: what the induction says, seen to happen.
 
-exact: the four ways of `bptt` against the derivative of the unrolled loss, at sizes of at least 2; states
-are let-bound (given a name each), so that formulas do not grow with T. sympy: the same against sympy.diff
-of the unrolled loss, which shares no calculus with this package; formulas grow, so the sizes are small.
+exact: the four ways of `bptt` against the derivative of the unrolled loss. sympy: the same against sympy.diff
+of the unrolled loss, which shares no calculus with this package. In both every intermediate value of the cell
+is let-bound (given a name), so that values do not grow with T; gradients do, as the number of paths does.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from ..cells.cell import Cell
 from ..domains import exact, symbols
-from ..domains.elementary import Derivation, bind
+from ..domains.elementary import Derivation
 from ..domains.generators import fresh
 from ..domains.polynomial import Poly
 from ..engine.core import Primitive, Tensor, leaf, recording
@@ -29,7 +29,7 @@ WAYS: dict[str, Callable[[Problem], Gradients]] = {
     "unrolled": Problem.by_unrolling, "scan": Problem.by_scan,
     "recursion": Problem.by_recursion, "closed form": Problem.by_closed_form,
 }  # fmt: skip
-BIND = Primitive("bind", "pointwise", "{0}", lambda m, x: np.frompyfunc(bind, 1, 1)(x), lambda g, y, x: (g,))
+BIND = Primitive("bind", "pointwise", "{0}", lambda m, x: m.bind(x), lambda g, y, x: (g,))
 
 
 def let_bound(cell: Cell) -> Cell:
@@ -42,7 +42,8 @@ def let_bound(cell: Cell) -> Cell:
         for t in reachable(outs):
             if t.id not in env and t.op is not None:
                 new = t.op(*(env[x.id] for x in t.inputs), **t.params)
-                env[t.id] = BIND(new) if new.m is exact.EXACT and not isinstance(new.value, tuple) else new
+                symbolic = isinstance(new.m, symbols.Symbols) and not isinstance(new.value, tuple)
+                env[t.id] = BIND(new) if symbolic else new
             env.setdefault(t.id, t)
         return [env[o.id] for o in outs]
 
@@ -70,7 +71,7 @@ def problem(cell: Cell, sizes: Sizes, T: int, loss: Loss, make: Callable[..., An
 def exact_witness(cell: Cell, sizes: Sizes, T: int, loss: Loss) -> tuple[list[Compared], list[str]]:
     """The four ways against the derivative of the unrolled loss, and the side conditions."""
     with fresh() as atoms:
-        p = replace(problem(cell, sizes, T, loss, exact.array), cell=let_bound(cell))
+        p = _whole(replace(problem(cell, sizes, T, loss, exact.array), cell=let_bound(cell)))
         L: Poly = p.unrolled_loss().value.item()
         d = Derivation()
         true = {k: gradient(L, x.value, d) for k, x in p.wanted.items()}
@@ -80,13 +81,19 @@ def exact_witness(cell: Cell, sizes: Sizes, T: int, loss: Loss) -> tuple[list[Co
 def sympy_witness(cell: Cell, sizes: Sizes, T: int, loss: Loss) -> tuple[list[Compared], list[str]]:
     """The four ways, run on sympy expressions, against sympy.diff of the unrolled loss."""
     with fresh() as atoms:
-        p = problem(cell, sizes, T, loss, symbols.array)
+        p = _whole(replace(problem(cell, sizes, T, loss, symbols.array), cell=let_bound(cell)))
         known: dict[Any, Poly] = {}
 
         def polys(v: Any) -> Any:
             return np.frompyfunc(lambda e: from_sympy(e, known), 1, 1)(v)
 
         return _compared(p, {k: polys(v) for k, v in p.by_sympy().items()}, polys), list(atoms.conditions)
+
+
+def _whole(p: Problem) -> Problem:
+    """The same for a multiple of the loss, in whole numbers, which are twice as fast (2026-11-21)."""
+    k, loss = p.steps * p.targets[0].value.size, p.loss
+    return replace(p, loss=lambda o, y: loss(o, y) * k)
 
 
 def _compared(p: Problem, true: Gradients, polys: Callable[[Any], Any]) -> list[Compared]:
