@@ -29,3 +29,6 @@ def lstm_backward(dh_next, dc_next, h, c, x, i, f, g, o, c_next, weight_ih, weig
     da = [dc_next * g * i * (1 - i), dc_next * c * f * (1 - f), dc_next * i * (1 - g**2)]
     da = np.concatenate([*da, dh_next * np.tanh(c_next) * o * (1 - o)], axis=1)
     return da @ weight_hh, f * dc_next, da @ weight_ih, da.T @ x, da.T @ h, da.sum(0), da.sum(0)
+
+
+CHECKED = ((cell, backward), (lstm, lstm_backward), (cell, proposed))
