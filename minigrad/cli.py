@@ -104,18 +104,20 @@ def tour_command(ctx: click.Context, file: str | None, folder: str, steps: int) 
 @cell_argument
 @click.option("--json", "as_json", is_flag=True, help="Print the proof as JSON.")
 @click.option("--witness", is_flag=True, help="Compare with sympy.diff too, over a few steps: slower.")
+@click.option("--steps", type=click.IntRange(1), default=4, help="T of the run that is audited and sampled.")
 @click.option("--certificate", metavar="FILE", help="Leave a certificate of the step, for `verify`.")
 @click.pass_context
 def prove_command(
-    ctx: click.Context, cell: Cell, as_json: bool, witness: bool, certificate: str | None
+    ctx: click.Context, cell: Cell, as_json: bool, witness: bool, steps: int, certificate: str | None
 ) -> None:
     """Prove that the BPTT gradient of CELL is right."""
     from ._output import whole_file
+    from ._progress import bar
     from .prove import certificate as make_certificate
     from .prove import prove
 
-    with blaming(cell):
-        proof = prove(cell, witness=witness)
+    with blaming(cell), bar(cell.name) as progress:
+        proof = prove(cell, witness=witness, steps=steps, progress=progress)
         if certificate:
             with whole_file(certificate) as part:
                 part.write_text(json.dumps(make_certificate(cell)), encoding="utf-8")
@@ -133,6 +135,7 @@ def check_command(ctx: click.Context, cell: Cell, backward: str) -> None:
     FUNCTION asks by name for what it needs (h, x, dh, ... for one step; xs, h0, dhs, ... for a sequence) and
     returns a dict of gradients by argument.
     """
+    from ._progress import bar
     from .cells.find import CellNotFound, find_function
     from .prove import check_backward
 
@@ -140,8 +143,8 @@ def check_command(ctx: click.Context, cell: Cell, backward: str) -> None:
         function = find_function(backward)
     except CellNotFound as e:
         raise click.UsageError(str(e)) from e
-    with blaming(cell, TypeError):
-        found = check_backward(cell, function)
+    with blaming(cell, TypeError), bar(backward) as progress:
+        found = check_backward(cell, function, progress=progress)
     click.echo(str(found))
     ctx.exit(STATUS[found.verdict])
 

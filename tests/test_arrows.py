@@ -25,7 +25,8 @@ BELOW = {  # package or module -> what it may import of the house, besides itsel
     "prove": {"engine", "domains", "cells", "nn", "fast"},
     "draw": {"engine", "domains", "cells", "nn", "fast"},
     "tour": {"engine", "domains", "cells", "nn", "fast", "text", "prove", "draw"},
-    "cli": {"engine", "domains", "cells", "nn", "fast", "text", "prove", "draw", "tour"},
+    "_progress": set(),
+    "cli": {"engine", "domains", "cells", "nn", "fast", "text", "prove", "draw", "tour", "_progress"},
 }
 HELPERS = {"_callable", "_names", "_output"}  # small modules of the house that know nothing of it
 NUMPY_ONLY = ("engine", "cells", "nn", "domains/floats.py", "domains/source.py", "__init__.py", *sorted(HELPERS))

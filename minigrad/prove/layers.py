@@ -19,6 +19,7 @@ from .examples import EXAMPLES, Example
 from .induction import closed_form_check, duality_check, truncation_check
 from .layer import Found, layer, undecided
 from .lemmas import Compared, lemma
+from .progress import Progress, silent, within
 from .report import Check, Counterexample, worst
 from .runs.checks import audit_check, modular_check
 from .scanrule import scan_rule
@@ -36,6 +37,7 @@ class Asked:
     loss: Loss
     sizes: Sequence[Sizes]
     steps: int
+    progress: Progress = silent
 
 
 # ---- for every size and every T ----------------------------------------------------------------
@@ -153,7 +155,7 @@ def audit(asked: Asked) -> Check:
 
 def modular(asked: Asked) -> Check:
     """The gradient of the whole graph, exactly, at random points of a finite field."""
-    return modular_check(asked.cell, asked.steps, run_sizes(asked.cell), asked.loss)
+    return modular_check(asked.cell, asked.steps, run_sizes(asked.cell), asked.loss, asked.progress)
 
 
 # ---- witnesses ---------------------------------------------------------------------------------
@@ -174,21 +176,22 @@ def step(asked: Asked) -> Check:
 
 def whole(asked: Asked) -> Check:
     """Four ways to the gradient of a few steps, and the derivative of the unrolled loss."""
-    sizes = _small(asked.cell, 2)
-    return layer("whole", _ways("dL/dw", sizes), lambda: exact_witness(asked.cell, sizes, STEPS, asked.loss))
+    sizes = _small(asked.cell)
+    claim = _ways("dL/dw", sizes)
+    return layer("whole", claim, lambda: exact_witness(asked.cell, sizes, STEPS, asked.loss, asked.progress))
 
 
 def sympy(asked: Asked) -> Check:
     """The same ways, and sympy.diff of the unrolled loss."""
-    sizes = _small(asked.cell, 1)
+    sizes = _small(asked.cell)
     claim = _ways("sympy.diff(L)", sizes)
-    return layer("sympy", claim, lambda: sympy_witness(asked.cell, sizes, STEPS, asked.loss))
+    return layer("sympy", claim, lambda: sympy_witness(asked.cell, sizes, STEPS, asked.loss, asked.progress))
 
 
-def _small(cell: Cell, state: int) -> dict[str, int]:
-    """Sizes of 1, those of states given: with two entries the order of products is seen."""
+def _small(cell: Cell) -> dict[str, int]:
+    """States of two entries, so that the order of products is seen; everything else of one."""
     ones = dict.fromkeys([*size_names(cell), "batch"], 1)
-    return ones | {n: state for s in cell.states for size in cell.sizes[s] for n in size if n}
+    return ones | {n: 2 for s in cell.states for size in cell.sizes[s] for n in size if n}
 
 
 def _ways(true: str, sizes: Sizes) -> str:
@@ -200,3 +203,13 @@ LAYERS: tuple[Layer, ...] = (
     rows, scan, every_size, loss, closed_form, duality, truncated, audit, modular,
 )  # fmt: skip
 WITNESSES: tuple[Layer, ...] = (step, whole, sympy)
+
+
+def run(layers: Sequence[Layer], asked: Asked) -> list[Check]:
+    """The lines of some layers, one after the other."""
+    checks, n = [], len(layers)
+    for k, line in enumerate(layers):
+        progress = within(asked.progress, line.__name__.replace("_", " "), k / n, (k + 1) / n)
+        progress("", 0)
+        checks.append(line(replace(asked, progress=progress)))
+    return checks

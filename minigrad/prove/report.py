@@ -61,6 +61,11 @@ def worst(verdicts: Iterable[str]) -> str:
     return min(verdicts, key=VERDICTS.index)
 
 
+def verdict(checks: Iterable[Check]) -> str:
+    """What checks amount to: the worst, of sampled ones only a refutation."""
+    return worst(c.verdict for c in checks if not c.sampled or c.verdict == "refuted")
+
+
 @dataclass(frozen=True)
 class Proof:
     """A statement and its checks; true exactly if every check that it rests on is proved, and none refuted.
@@ -76,7 +81,7 @@ class Proof:
     @property
     def verdict(self) -> str:
         """proved | refuted | unknown."""
-        return worst(c.verdict for c in self.checks if not c.sampled or c.verdict == "refuted")
+        return verdict(self.checks)
 
     def __bool__(self) -> bool:
         return self.verdict == "proved"

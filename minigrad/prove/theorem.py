@@ -14,16 +14,17 @@ from typing import Any
 from ..cells.cell import Cell
 from ..engine.functions import mse
 from .bptt import Loss
-from .layers import LAYERS, WITNESSES, Asked
+from .layers import LAYERS, WITNESSES, Asked, run
 from .measure import measured
-from .report import Check, Proof
+from .progress import Progress, silent
+from .report import Check, Proof, verdict
 from .step import Sizes, default_sizes, size_names, whole_inputs
 
 
 def prove(
     cell: Cell, state: Any = None, xs: Any = None, params: Mapping[str, Any] | None = None,
     targets: Any = None, *, loss: Loss = mse, sizes: Sequence[Sizes] | None = None, witness: bool = False,
-    steps: int = 4,
+    steps: int = 4, progress: Progress = silent,
 ) -> Proof:  # fmt: skip
     """Proof that the engine's BPTT gradient of a cell is the derivative of L = (1/T) sum_t l(o_t, y_t).
 
@@ -32,7 +33,8 @@ def prove(
     loss: l(output, target), with a target of the output's shape. witness: also compare whole gradients over
     a few steps with sympy.diff, by four ways, and the step at `sizes`: independent, and slower; they run
     too where a layer is undecided. steps: T of the run that is audited and whose gradient is checked in a
-    finite field; the time they take is linear in it.
+    finite field; the time they take is linear in it. progress: called with the layer that begins and the
+    part that is behind it, from 0 to 1.
     state, xs, params, targets: numbers, if the ways to the gradient are to be compared at them too.
     Raises TypeError for what is not a cell; TraceError if it branches on a tensor's value; ShapeError if
     shapes do not fit, or the cell does not keep its states; ValueError for NaN or inf among the numbers, and
@@ -45,12 +47,13 @@ def prove(
         )
     if steps < 1:
         raise ValueError(f"prove: steps = {steps}; a run has at least 1 time step")
-    asked = Asked(cell, loss, list(sizes or default_sizes(cell)), steps)
+    asked = Asked(cell, loss, list(sizes or default_sizes(cell)), steps, progress)
     whole_inputs(cell)  # runs the cell on numbers, so that what is wrong with it is told in their terms
     numbers = measured(cell, state, xs, params, targets, loss)
-    checks = [layer(asked) for layer in LAYERS]
-    if witness or any(c.verdict == "unknown" and not c.sampled for c in checks):
-        checks += [layer(asked) for layer in WITNESSES]
+    checks = run(LAYERS, asked)
+    for independent in WITNESSES:
+        if witness or verdict(checks) == "unknown":
+            checks += run([independent], asked)
     if not numbers.agree:
         checks.append(Check("numbers", "the ways agree at the given numbers", "unknown", 0.0, "they do not"))
     return Proof(f"BPTT of {cell.name}", _statement(cell, checks), tuple(checks), numbers.notes)

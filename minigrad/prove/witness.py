@@ -23,6 +23,7 @@ from ..engine.grad import reachable
 from .bptt import Gradients, Loss, Problem
 from .equality import from_sympy
 from .lemmas import Compared, compare, gradient
+from .progress import Progress, silent
 from .step import Sizes, indices, whole_inputs
 
 WAYS: dict[str, Callable[[Problem], Gradients]] = {
@@ -68,17 +69,21 @@ def problem(cell: Cell, sizes: Sizes, T: int, loss: Loss, make: Callable[..., An
     return Problem(cell, state, xs, params, loss, targets)
 
 
-def exact_witness(cell: Cell, sizes: Sizes, T: int, loss: Loss) -> tuple[list[Compared], list[str]]:
+def exact_witness(
+    cell: Cell, sizes: Sizes, T: int, loss: Loss, progress: Progress = silent
+) -> tuple[list[Compared], list[str]]:
     """The four ways against the derivative of the unrolled loss, and the side conditions."""
     with fresh() as atoms:
         p = _whole(replace(problem(cell, sizes, T, loss, exact.array), cell=let_bound(cell)))
         L: Poly = p.unrolled_loss().value.item()
         d = Derivation()
         true = {k: gradient(L, x.value, d) for k, x in p.wanted.items()}
-        return _compared(p, true, lambda v: v), list(atoms.conditions)
+        return _compared(p, true, lambda v: v, progress), list(atoms.conditions)
 
 
-def sympy_witness(cell: Cell, sizes: Sizes, T: int, loss: Loss) -> tuple[list[Compared], list[str]]:
+def sympy_witness(
+    cell: Cell, sizes: Sizes, T: int, loss: Loss, progress: Progress = silent
+) -> tuple[list[Compared], list[str]]:
     """The four ways, run on sympy expressions, against sympy.diff of the unrolled loss."""
     with fresh() as atoms:
         p = _whole(replace(problem(cell, sizes, T, loss, symbols.array), cell=let_bound(cell)))
@@ -87,7 +92,8 @@ def sympy_witness(cell: Cell, sizes: Sizes, T: int, loss: Loss) -> tuple[list[Co
         def polys(v: Any) -> Any:
             return np.frompyfunc(lambda e: from_sympy(e, known), 1, 1)(v)
 
-        return _compared(p, {k: polys(v) for k, v in p.by_sympy().items()}, polys), list(atoms.conditions)
+        true = {k: polys(v) for k, v in p.by_sympy().items()}
+        return _compared(p, true, polys, progress), list(atoms.conditions)
 
 
 def _whole(p: Problem) -> Problem:
@@ -96,10 +102,10 @@ def _whole(p: Problem) -> Problem:
     return replace(p, loss=lambda o, y: loss(o, y) * k)
 
 
-def _compared(p: Problem, true: Gradients, polys: Callable[[Any], Any]) -> list[Compared]:
+def _compared(p: Problem, true: Gradients, polys: Callable[[Any], Any], progress: Progress) -> list[Compared]:
     """Every gradient by every way against the true ones."""
-    return [
-        compare(f"{way}, T = {p.steps}: dL/d{k}", polys(v), true[k])
-        for way, run in WAYS.items()
-        for k, v in run(p).items()
-    ]
+    found = []
+    for n, (way, run) in enumerate(WAYS.items()):
+        progress(way, n / len(WAYS))
+        found += [compare(f"{way}, T = {p.steps}: dL/d{k}", polys(v), true[k]) for k, v in run(p).items()]
+    return found

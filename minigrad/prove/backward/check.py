@@ -18,6 +18,7 @@ from typing import Any
 from ...cells.cell import Cell
 from ...domains.sizes import Undecided
 from ..anysize import step_lemma
+from ..progress import Progress, silent
 from .calling import choose_reading
 from .findings import Finding, told
 from .judge import Judge
@@ -61,7 +62,7 @@ class BackwardCheck:
 
 
 def check_backward(
-    cell: Cell, backward: Callable[..., Any], steps: Sequence[int] = (1, 2, 3)
+    cell: Cell, backward: Callable[..., Any], steps: Sequence[int] = (1, 2, 3), progress: Progress = silent
 ) -> BackwardCheck:
     """Whether `backward` gives the gradients of `cell`, for every size of its arrays.
 
@@ -72,7 +73,8 @@ def check_backward(
     name that is a keyword gets an underscore (is_).
     It returns a dict of gradients by argument (W or dW), or a tuple in the order states, inputs, parameters.
     Arrays have a batch axis and time first, unless the function needs them otherwise.
-    steps: the numbers of steps that a whole-sequence function is judged at; one step needs none.
+    steps: the numbers of steps that a whole-sequence function is judged at; one step needs none. progress:
+    called with what is judged now and the part that is behind it, from 0 to 1.
     Raises Unsupported or Undecided, with the function's line, for numpy that is not understood; TypeError
     for a function that asks for what is not known; ValueError if the cell's own vjp is wrong.
     """
@@ -81,7 +83,8 @@ def check_backward(
     whole = is_sequence(backward, cell)
     spans: list[int | None] = [*sorted(steps)] if whole else [None]
     judge = Judge(cell, backward, choose_reading(cell, backward, spans[-1]))
-    for T in spans:
+    for k, T in enumerate(spans):
+        progress("one step" if T is None else f"T = {T}", k / len(spans))
         judge.at(T)
         if judge.verdict != "proved":
             break

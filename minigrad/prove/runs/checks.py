@@ -15,6 +15,7 @@ from ...engine.functions import mse
 from ...engine.scan import scan
 from ..bptt import Loss
 from ..layer import undecided
+from ..progress import Progress, silent
 from ..report import Check, Counterexample
 from ..step import size_text, whole_inputs
 from ..witness import problem
@@ -54,7 +55,9 @@ def _small(name: str, *shape: int) -> np.ndarray:
     return np.full(shape, 0.1)
 
 
-def modular_check(cell: Cell, T: int, sizes: Mapping[str, int], loss: Loss) -> Check:
+def modular_check(
+    cell: Cell, T: int, sizes: Mapping[str, int], loss: Loss, progress: Progress = silent
+) -> Check:
     """Whether the gradient of the unrolled loss is its derivative at random points modulo a prime.
 
     Exact there, and sampled: the verdict is "agrees", with a bound on the probability that a wrong gradient
@@ -63,7 +66,7 @@ def modular_check(cell: Cell, T: int, sizes: Mapping[str, int], loss: Loss) -> C
     start, claim = time.perf_counter(), f"dL/dw = derivative, mod 2^61 - 1, T = {T}, {size_text(sizes)}"
     tokens = sorted(whole_inputs(cell))
     try:
-        found = modular(cell, T, sizes, sizes["batch"], loss=loss, tokens=tokens)
+        found = modular(cell, T, sizes, sizes["batch"], loss=loss, tokens=tokens, progress=progress)
     except Exception as e:
         return replace(undecided("modular", claim, start, e, "integers modulo a prime"), sampled=True)
     wrong, counterexample, detail = ", ".join(found.wrong) or found.misfit, None, found.evidence

@@ -26,6 +26,7 @@ from ...engine.functions import unstack
 from ...engine.grad import reachable, sweep
 from ...engine.scan import scan
 from ..anysize import token_inputs
+from ..progress import Progress, silent
 
 SURE = 1e-6  # a larger error bound says nothing
 STEP = 1e-30  # of the complex step, which needs no care
@@ -79,7 +80,9 @@ class ModularCheck:
         return f"{self.verdict}{wrong and ': ' + wrong} ({self.evidence})"
 
 
-def check_gradient(loss: Loss, arguments: Arguments, seed: int = 0, trials: int = 2) -> ModularCheck:
+def check_gradient(
+    loss: Loss, arguments: Arguments, seed: int = 0, trials: int = 2, progress: Progress = silent
+) -> ModularCheck:
     """Whether the engine's gradient of loss, by every argument that is not fixed, is its derivative.
 
     loss: from Tensors by name to a Tensor of one number. Raises ValueError if it stops gradients.
@@ -87,6 +90,7 @@ def check_gradient(loss: Loss, arguments: Arguments, seed: int = 0, trials: int 
     start = time.perf_counter()
     error, found = 1.0, []
     for trial in range(trials):
+        progress(f"point {trial + 1} of {trials}", trial / trials)
         with fresh(seed * 1000 + trial) as field:
             found.append(_trial(field, loss, arguments))
             error *= found[-1].error
@@ -204,7 +208,7 @@ def _in_floats(loss: Loss, values: Mapping[str, np.ndarray], name: str, v: np.nd
 def modular_check(
     cell: Cell, T: int = 8, sizes: Mapping[str, int] | None = None, batch: int = 1, seed: int = 0,
     trials: int = 2, loss: Callable[[Tensor, Tensor], Tensor] | None = None, classes: bool = False,
-    by: str = "unroll", tokens: Sequence[str] | None = None,
+    by: str = "unroll", tokens: Sequence[str] | None = None, progress: Progress = silent,
 ) -> ModularCheck:  # fmt: skip
     """Whether the gradient of L = (1/T) sum_t l(o_t, y_t) through T steps is its derivative.
 
@@ -247,7 +251,7 @@ def modular_check(
                 total = total + (s * args[f"cotangent of {k}"]).sum()
         return total
 
-    return check_gradient(averaged, arguments, seed, trials)
+    return check_gradient(averaged, arguments, seed, trials, progress)
 
 
 def _example(a: Drawn) -> np.ndarray:
