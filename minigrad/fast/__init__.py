@@ -13,6 +13,8 @@ from ..engine.core import as_tensor, leaf
 from ..engine.scan import scan
 from ..engine.tree import leaves, tree_map
 from . import run as run
+from .run import Compiled as Compiled
+from .run import Scanned as Scanned
 from .run import StepByStep as StepByStep
 
 
@@ -21,6 +23,11 @@ def source(step: Any, state: Any, xs: Any, params: Any = None, **how: Any) -> st
 
     how: truncate and reverse, as for scan. Raises what scan raises.
     """
+    return "\n".join(dict.fromkeys(s.source for s in scanned(step, state, xs, params, **how)))
+
+
+def scanned(step: Any, state: Any, xs: Any, params: Any = None, **how: Any) -> list[Scanned]:
+    """The scans that run in `scan(step, state, xs, params)` and its gradient; arguments as for `source`."""
 
     def fresh(x: Any) -> Any:
         t = as_tensor(x)
@@ -31,7 +38,7 @@ def source(step: Any, state: Any, xs: Any, params: Any = None, **how: Any) -> st
         floats = [r.sum() for r in leaves(results) if r.dtype.kind == "f" and r.requires_grad]
         if floats:
             sum(floats[1:], floats[0]).backward()
-    return "\n".join(dict.fromkeys(seen))
+    return seen
 
 
-__all__ = ["StepByStep", "run", "source"]
+__all__ = ["Compiled", "Scanned", "StepByStep", "run", "scanned", "source"]

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..domains.floats import FLOATS
+from ..engine.core import TABLE, Primitive
 from ..engine.program import Program
 from .cut import CannotCompile
 from .views import View
@@ -119,12 +120,10 @@ class Emitter:
         self.space[name] = value
         return _Name(name)
 
-    def method(
-        self, fn: Callable[..., Any], args: tuple[Any, ...], shape: tuple, dtype: Any, text: str
-    ) -> Handle:
-        """A call that makes its own array."""
-        name = f"{text}{sum(k.startswith(text) for k in self.space) or ''}"
-        self.space[name] = fn
+    def call(self, row: str, args: tuple[Any, ...], shape: tuple, dtype: Any, params: dict) -> Handle:
+        """A call of a row that makes its own array."""
+        name = f"{row}{sum(k.startswith(row) for k in self.space) or ''}"
+        self.space[name] = Rule(TABLE[row], params)
         places = ", ".join(f"{{{i}}}" for i in range(len(args)))
         return self.put(f"{{o}} = {name}({places})", args, shape, dtype, fresh=True)
 
@@ -180,28 +179,24 @@ class Emitter:
 
     def logsumexp(self, x: Handle, axis: tuple[int, ...], keepdims: bool) -> Handle:
         shape = _reduced(x.shape, axis, keepdims)
-        return self.method(lambda v: FLOATS.logsumexp(v, axis, keepdims), (x,), shape, x.dtype, "logsumexp")
+        return self.call("logsumexp", (x,), shape, x.dtype, {"axis": axis, "keepdims": keepdims})
 
     def is_max(self, x: Handle, axis: tuple[int, ...]) -> Handle:
-        return self.method(lambda v: FLOATS.is_max(v, axis), (x,), x.shape, x.dtype, "is_max")
+        return self.call("is_max", (x,), x.shape, x.dtype, {"axis": axis})
 
     def one_hot(self, i: Handle, n: int, dtype: str) -> Handle:
-        return self.method(lambda v: FLOATS.one_hot(v, n, dtype), (i,), (*i.shape, n), dtype, "one_hot")
+        return self.call("one_hot", (i,), (*i.shape, n), dtype, {"n": n, "dtype": dtype})
 
     def gather(self, x: Handle, indices: Any, ndim: int, at: int) -> Handle:
         shape = FLOATS.gather(
             np.empty(x.shape, bool), tuple(np.zeros(i.shape, int) for i in indices), ndim, at
         ).shape
-        return self.method(
-            lambda v, *i: FLOATS.gather(v, i, ndim, at), (x, *indices), shape, x.dtype, "gather"
-        )
+        return self.call("gather", (x, *indices), shape, x.dtype, {"ndim": ndim, "at": at})
 
     def scatter(self, x: Handle, indices: Any, shape: tuple, at: int) -> Handle:
         zeros = tuple(np.zeros(i.shape, int) for i in indices)
         full = FLOATS.scatter(np.zeros(x.shape, bool), zeros, shape, at).shape
-        return self.method(
-            lambda v, *i: FLOATS.scatter(v, i, shape, at), (x, *indices), full, x.dtype, "scatter"
-        )
+        return self.call("scatter", (x, *indices), full, x.dtype, {"shape": shape, "at": at})
 
     # ---- layout: views, and copies where a view will not do ----
     def reshape(self, x: Handle, shape: tuple, ndim: int) -> Handle:
@@ -263,6 +258,17 @@ class Emitter:
 
     def zeros(self, shape: Any, like: Any) -> Handle:
         return self.put("{o}.fill(0)", (), tuple(shape), like.dtype)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A row of the table that emitted code calls, with its parameters."""
+
+    op: Primitive
+    params: dict[str, Any]
+
+    def __call__(self, *xs: Any) -> Any:
+        return FLOATS.asarray(self.op.value(FLOATS, *xs, **self.params))
 
 
 class _Name(str):

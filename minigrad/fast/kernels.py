@@ -53,9 +53,16 @@ def numba() -> Any:
     return found
 
 
-def fused(lines: Sequence[Line], space: dict[str, Any]) -> tuple[list[Line], str]:
-    """The lines with runs of elementwise calls as one kernel each, and the kernels' text."""
-    if os.environ.get("MINIGRAD_KERNELS") == "0" or numba() is None:
+def fused(
+    lines: Sequence[Line], space: dict[str, Any], kernels: bool | None = None
+) -> tuple[list[Line], str]:
+    """The lines with runs of elementwise calls as one kernel each, and the kernels' text.
+
+    kernels: whether there are any; if not said, where numba is there to compile them.
+    """
+    if kernels is None:
+        kernels = os.environ.get("MINIGRAD_KERNELS") != "0" and numba() is not None
+    if not kernels:
         return list(lines), ""
     out: list[Line] = []
     run: list[Line] = []
@@ -115,16 +122,19 @@ def _kernel(name: str, run: list[Line], space: dict[str, Any]) -> tuple[str, lis
 
 
 def _compiled(name: str, text: str, constants: dict[str, np.ndarray]) -> Callable[..., None]:
-    """The kernel, compiled when it is first called; from disk if it has been before."""
+    """The kernel, compiled when it is first called; from disk if it has been before. Python without numba."""
     head = [f"{c} = np.{v.dtype.name}({v.item()!r})" for c, v in sorted(constants.items())]
     code = "\n".join(["import numpy as np", *head, "", text])
+    here: dict[str, Any] = {}
+    if numba() is None:
+        exec(compile(code, f"<{name}>", "exec"), here)
+        return here[name]
     options = {"error_model": "numpy", "nogil": True}
     try:
         module = _module(code)
         return numba().njit(cache=True, **options)(getattr(module, name))
     except OSError as e:
         _no_folder(str(e))
-        here: dict[str, Any] = {}
         exec(compile(code, f"<{name}>", "exec"), here)
         return numba().njit(**options)(here[name])
 

@@ -40,16 +40,17 @@ class Loop:
     kept: dict[int, tuple[int | str, tuple[View, ...]]]  # slot: the stack it is a view of
     stacks: dict[str, tuple[tuple[int, ...], Any]]  # stacks that it writes
     notes: dict[int, Any] = field(default_factory=dict)  # line: where in the cell's code it comes from
+    empty: Callable[..., Any] = empty  # makes the stacks
 
     def run(self, env: dict[int, Any], T: int) -> tuple[Any, ...]:
         """Run all steps: fills env with the stacks that are needed outside, returns the final states."""
         first, last = (T, 0) if self.reverse else (0, T)
         paths = []
         for i, (shape, dtype) in enumerate(self.state):
-            path = empty((T + 1, *shape), dtype)  # the state that enters each step, and the last that leaves
+            path = self.empty((T + 1, *shape), dtype)  # the states that enter, and the last that leaves
             path[first] = env[i]
             paths.append(path)
-        stacks = {name: empty((T, *shape), dtype) for name, (shape, dtype) in self.stacks.items()}
+        stacks = {name: self.empty((T, *shape), dtype) for name, (shape, dtype) in self.stacks.items()}
         enter = [p[1:] if self.reverse else p[:-1] for p in paths]
         leave = [p[:-1] if self.reverse else p[1:] for p in paths]
         moving = [*enter, *leave, *(env[k] for k in self.outside), *stacks.values()]
@@ -90,8 +91,8 @@ def _for_products(x: Any, T: int) -> Any:
     return np.ascontiguousarray(x) if x.ndim == 2 and T > 8 else x
 
 
-def compile_loop(program: Program, layout: Layout, c: Cut) -> Loop:
-    """The loop of a cut program. Raises CannotCompile if a rule inside has no form here."""
+def compile_loop(program: Program, layout: Layout, c: Cut, kernels: bool | None = None) -> Loop:
+    """The loop of a cut program; kernels as for `fused`. Raises CannotCompile if a rule inside has no form here."""
     e = Emitter()
     s, first = layout.n_state, len(program.inputs) + len(program.consts)
     names = variables(program)
@@ -134,11 +135,11 @@ def compile_loop(program: Program, layout: Layout, c: Cut) -> Loop:
     kept: dict[int, Any] = {}
     for k in c.kept:
         kept[k] = (("in", k), ()) if k < s else store.keep(env[k])
-    lines, kernels = fused(store.lines(code), e.space)
+    lines, texts = fused(store.lines(code), e.space, kernels)
     moving = [*(h.name for h in states), *leaving, *(env[k].name for k in outside), *store.stacks]
     fixed_names = [env[k].name for k in fixed]
     source, notes = _text(program.name, store, moving, fixed_names, lines)
-    text = f"{kernels}\n{source}" if kernels else source
+    text = f"{texts}\n{source}" if texts else source
     space = dict(e.space)
     space["dtypes"] = {name: d for name, _, d in store.buffers}
     file = f"<loop of {program.name} {id(store):x}>"
@@ -250,9 +251,8 @@ class _Storage:
         out: list[Line] = []
         for at, ins in enumerate(code):
             args = [a for a in ins.args if isinstance(a, Handle)]
-            done = {
-                o for o in map(self._owner, args) if last[o] == at and o in self.place and o not in self.goal
-            }
+            owners = dict.fromkeys(map(self._owner, args))  # in order, so that the text is always the same
+            done = [o for o in owners if last[o] == at and o in self.place and o not in self.goal]
             owner = self._owner(ins.out)
             if ins.aligned:
                 self._release(done, free)
@@ -263,12 +263,12 @@ class _Storage:
                 result = self.word(ins.out) if ins.part is None else self._part(ins.out, ins.part)
                 out.append(Line(ins.text.format(*words, o=result), ins.note, ins, words, result))
             if not ins.aligned:
-                self._release(done - {owner}, free)
+                self._release([o for o in done if o is not owner], free)
         for name, h in self.copies:
             out.append(Line(f"{name}[...] = {self.word(h)}"))
         return out
 
-    def _release(self, done: set[Handle], free: dict[tuple, list[str]]) -> None:
+    def _release(self, done: list[Handle], free: dict[tuple, list[str]]) -> None:
         for o in done:
             if not (o.made and o.made.fresh):
                 free.setdefault((o.shape, o.dtype), []).append(self.place[o])

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from .values import Graph
 
 _CACHE: dict[Any, Any] = {}
 _SAID: set[str] = set()
-_SEEN: ContextVar[list[str] | None] = ContextVar("_SEEN", default=None)
+_SEEN: ContextVar[list[Scanned] | None] = ContextVar("_SEEN", default=None)
 
 
 class StepByStep(RuntimeWarning):
@@ -40,13 +41,13 @@ def rewritten(program: Program, layout: Layout) -> Program:
 
 
 class Compiled:
-    """One scan: its program, its cut, and the code of its loop."""
+    """One scan: its program, its cut, and the code of its loop; kernels as for `kernels.fused`."""
 
-    def __init__(self, program: Program, layout: Layout) -> None:
+    def __init__(self, program: Program, layout: Layout, kernels: bool | None = None) -> None:
         self.layout = layout
         self.program = program = rewritten(program, layout)
         self.cut: Cut = cut(program, layout)
-        self.loop: Loop = compile_loop(program, layout, self.cut)
+        self.loop: Loop = compile_loop(program, layout, self.cut, kernels)
         s, k = layout.n_state, layout.n_stack
         self.stacks, self.sums = program.outputs[s : s + k], program.outputs[s + k :]
         c = self.cut
@@ -108,7 +109,7 @@ def run_fast(m: Any, program: Program, layout: Layout, arrays: Sequence[Any]) ->
         return run_plain(m, program, layout, arrays)
     found = compiled_scan(program, layout, arrays)
     if (seen := _SEEN.get()) is not None:
-        seen.append(f"# {program.name} runs step by step\n" if found is None else found.source)
+        seen.append(Scanned(program, layout, found))
     return run_plain(m, program, layout, arrays) if found is None else found(arrays)
 
 
@@ -128,10 +129,24 @@ def compiled_scan(program: Program, layout: Layout, arrays: Sequence[Any]) -> Co
     return found[1]
 
 
+@dataclass(frozen=True)
+class Scanned:
+    """A scan that ran: its program as recorded, and what it was compiled to, if it was."""
+
+    program: Program
+    layout: Layout
+    compiled: Compiled | None
+
+    @property
+    def source(self) -> str:
+        """The code that ran."""
+        return f"# {self.program.name} runs step by step\n" if self.compiled is None else self.compiled.source
+
+
 @contextmanager
-def observed() -> Iterator[list[str]]:
-    """A list to which each scan that runs within the block adds its code."""
-    seen: list[str] = []
+def observed() -> Iterator[list[Scanned]]:
+    """A list to which each scan that runs within the block adds itself."""
+    seen: list[Scanned] = []
     token = _SEEN.set(seen)
     try:
         yield seen

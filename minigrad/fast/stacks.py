@@ -15,7 +15,7 @@ import numpy as np
 from ..domains.floats import FLOATS
 from ..engine.primitives import LAYOUT, POINTWISE
 from ..engine.program import Node, Program
-from .emit import variables
+from .emit import Rule, variables
 from .memory import empty
 from .views import View
 
@@ -109,7 +109,7 @@ class Outside:
             return [f"{name} = {View('index', (..., *n.params['key'])).text(args[0])}"]
         if op == "transpose" and n.params["axes"] == (-1, -2):
             return [f"{name} = {args[0]}.swapaxes(-1, -2)"]
-        return [f"{name} = {self._call(k, n)}({', '.join(['T', *args])})"]
+        return [f"{name} = {self._call(k, n)}"]
 
     def _argument(self, a: int, n: Node) -> str:
         """An argument, lined up with time for an elementwise row."""
@@ -144,20 +144,15 @@ class Outside:
         )  # fmt: skip
 
     def _call(self, k: int, n: Node) -> str:
-        """A function for a row that has no form of its own here."""
-        fixed = [a not in self.stacked for a in n.args]
-        spread = n.op.name == "stack" and k in self.stacked
-
-        def call(T: int, *xs: Any) -> Any:
-            if spread:
-                xs = tuple(
-                    np.broadcast_to(x, (T, *x.shape)) if f else x for x, f in zip(xs, fixed, strict=True)
-                )
-            return FLOATS.asarray(n.op.value(FLOATS, *xs, **n.params))
-
+        """The call of a row that has no form of its own here."""
+        args = [self._argument(a, n) for a in n.args]
+        if n.op.name == "stack" and k in self.stacked:  # the axis of time must be there in all of them
+            shapes = (", ".join(map(str, ("T", *self.program.shape(a)))) for a in n.args)
+            spread = [f"np.broadcast_to({text}, ({shape}))" for text, shape in zip(args, shapes, strict=True)]
+            args = [text if a in self.stacked else s for a, text, s in zip(n.args, args, spread, strict=True)]
         name = f"_{n.op.name}_{k}"
-        self.space[name] = call
-        return name
+        self.space[name] = Rule(n.op, n.params)
+        return f"{name}({', '.join(args)})"
 
 
 def _product(a: Any, b: Any, out: Any) -> Any:
@@ -225,7 +220,7 @@ class Sums:
     def _flat_sum(self, n: Node) -> Any:
         """A sum over time and over axes of the step: where it can be, a row of ones times the stack."""
         x, axis, keep = self.env[n.args[0]], n.params["axis"], n.params["keepdims"]
-        if x.ndim == 3 and tuple(axis) == (-2,) and x.dtype.kind == "f":
+        if x.ndim == 3 and tuple(axis) == (-2,) and x.dtype.kind not in "iub":
             y = np.ones((1, x.shape[0] * x.shape[1]), x.dtype) @ x.reshape(-1, x.shape[2])
             return y if keep else y[0]
         total = x.sum(axis=(0, *(a + x.ndim for a in axis)), keepdims=keep)
