@@ -229,8 +229,8 @@ def derive_command(cell: Cell, form: str) -> None:
 @cli.command("cells")
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def cells_command(as_json: bool) -> None:
-    """List the built-in cells."""
-    from .cells import CELLS
+    """List the built-in cells, and after them published variants."""
+    from .cells import CELLS, VARIANTS
 
     rows = [
         {
@@ -240,7 +240,7 @@ def cells_command(as_json: bool) -> None:
             "parameters": {p: c.shape_text(p) for p in c.params},
             "about": c.doc.splitlines()[0] if c.doc else "",
         }
-        for c in CELLS.values()
+        for c in (CELLS | VARIANTS).values()
     ]
     if as_json:
         click.echo(json.dumps(rows, indent=2))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from minigrad._output import whole_file, whole_folder
-from minigrad.cells import CELLS
+from minigrad.cells import CELLS, VARIANTS
 from minigrad.cells.find import CellFileError, CellNotFound, find_cell
 from minigrad.cli import main
 from minigrad.prove import Check, Proof
@@ -193,9 +193,9 @@ def test_an_unwritable_place_is_named_before_the_work(tmp_path, make, place):
 # ---- the commands --------------------------------------------------------------------------------
 def test_cells_lists_every_built_in_cell(run):
     status, out, _ = run("cells")
-    assert (status, [line.split()[0] for line in out.splitlines()]) == (0, list(CELLS))
+    assert (status, [line.split()[0] for line in out.splitlines()]) == (0, list(CELLS | VARIANTS))
     status, out, _ = run("cells", "--json")
-    assert [row["name"] for row in json.loads(out)] == list(CELLS)
+    assert [row["name"] for row in json.loads(out)] == list(CELLS | VARIANTS)
 
 
 @pytest.mark.parametrize(

@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import cell, concatenate, exp, layer_norm, relu, sigmoid, split, tanh
-from minigrad.cells import CELLS, Cell, affine, variants
+from minigrad.cells import CELLS, VARIANTS, Cell, affine, variants
 from minigrad.cells.cell import EQUATIONS
+from minigrad.cells.find import find_cell
 from minigrad.domains.contractions import Sum
 from minigrad.engine.errors import ShapeError
 from minigrad.prove.compare import compare
 from minigrad.prove.compare.substitution import OUTER, collected
 from minigrad.prove.compare.unsolvable import _solved
 
-VARIANTS = {name: c for name, c in vars(variants).items() if isinstance(c, Cell)}
 ALL = CELLS | VARIANTS
 EQUAL, MAPPED, DIFFERENT, UNKNOWN = "equal", "equal up to a map of weights", "different", "unknown"
 
@@ -130,6 +130,19 @@ def test_the_first_gate_that_differs_is_named_as_in_the_code(names, first):
     m = compared(*names).mismatches[0]
     assert sorted([m.a, m.b]) == sorted(first[:2])
     assert m.why.startswith(first[2])
+
+
+def test_every_variant_is_found_by_its_name():
+    assert VARIANTS == {name: c for name, c in vars(variants).items() if isinstance(c, Cell)}
+    assert all(find_cell(name) is c for name, c in VARIANTS.items())
+
+
+def test_a_difference_is_printed_with_the_terms_one_below_the_other():
+    assert str(compared("gru", "gru_concat")).splitlines()[1:4] == [
+        "  H_tilda (h_tilde in gru_concat) differs",
+        "    in gru:        b_h[j]",
+        "    in gru_concat: nothing",
+    ]
 
 
 def test_equation_9_of_article_001_has_no_bias_and_the_code_has_one():

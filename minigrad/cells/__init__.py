@@ -1,6 +1,7 @@
 """Recurrent cells as their sources' equations: ten lines each, no loops over time, no flags.
 
-`CELLS` lists every built-in cell by name; tests, the prover and the command line loop over it.
+`CELLS` lists every built-in cell by name; tests, the prover and the command line loop over it. `VARIANTS` are
+published variations of them, to compare with.
 """
 
 from .cell import Cell, cell
@@ -9,7 +10,7 @@ from .gru import gru, gru_concat, torch_gru
 from .lstm import lstm, lstm_concat, torch_lstm
 from .rnn import affine, generic, rnn, rnn_words, softmax_readout, torch_rnn_relu, torch_rnn_tanh
 from .unroll import Unrolled, unroll
-from .variants import lstm_misprint
+from .variants import gru_writes, haiku_lstm, lstm_coupled, lstm_misprint, lstm_peephole, mgu
 
 CELLS: dict[str, Cell] = {
     c.name: c
@@ -18,9 +19,12 @@ CELLS: dict[str, Cell] = {
         torch_rnn_tanh, torch_rnn_relu, torch_lstm, torch_gru,
     )
 }  # fmt: skip
+VARIANTS: dict[str, Cell] = {
+    c.name: c for c in (lstm_misprint, gru_writes, mgu, lstm_peephole, lstm_coupled, haiku_lstm)
+}
 
 __all__ = [
-    "CELLS", "Cell", "Unrolled", "affine", "as_cell", "cell", "generic", "gru", "gru_concat", "lstm",
+    "CELLS", "VARIANTS", "Cell", "Unrolled", "affine", "as_cell", "cell", "generic", "gru", "gru_concat", "lstm",
     "lstm_concat", "lstm_misprint", "rnn", "rnn_words", "softmax_readout", "torch_gru", "torch_lstm",
     "torch_rnn_relu", "torch_rnn_tanh", "unroll",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
-from . import CELLS
+from . import CELLS, VARIANTS
 from .cell import Cell
 
 
@@ -24,19 +24,20 @@ class CellFileError(CellNotFound):
 
 
 def find_cell(name: str) -> Cell:
-    """The built-in cell `name`, or for "file.py:function" the cell of that name in that file.
+    """The built-in cell or variant `name`, or for "file.py:function" the cell of that name in that file.
 
     The file is run as Python runs a script: its folder is first on the path, and nothing is cached.
     Raises CellNotFound for an unknown name, a file or function that is not there, or a function
     without @cell; CellFileError, holding the traceback, if the file raises.
     """
-    if name in CELLS:
-        return CELLS[name]
+    known = CELLS | VARIANTS
+    if name in known:
+        return known[name]
     path, colon, function = name.rpartition(":")
     if not colon:
         if name.endswith(".py"):
             raise CellNotFound(f"{name}: which cell of this file? Write {name}:FUNCTION")
-        near = difflib.get_close_matches(name, CELLS, n=3, cutoff=0.4) or list(CELLS)
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or list(CELLS)
         raise CellNotFound(
             f"there is no built-in cell {name!r}; did you mean {' or '.join(near)}? "
             "A cell of your own is written FILE.py:FUNCTION"

@@ -170,7 +170,7 @@ def _map_lines(d: Direction) -> list[str]:
 def _difference_lines(c: Comparison) -> list[str]:
     d = c.failing
     assert d is not None
-    lines = [m.text(d.source, d.target) for m in d.mismatches]
+    lines = [line for m in d.mismatches for line in m.lines(d.source, d.target)]
     lines += [d.unsure] if d.unsure else []
     lines += [f"no weights of {d.target} give {d.source}, gate for gate"] if d.excluded else []
     if d.point:

@@ -28,11 +28,21 @@ class Mismatch:
 
     def text(self, a: str, b: str) -> str:
         """In a sentence, the cells being called a and b."""
-        where = self.a if self.a == self.b else f"{self.a} ({self.b} in {b})"
         if not self.a:
             return f"{self.b} in {b}: {self.why}, and {a} takes none"
         terms = f"{self.only_a or 'nothing'} in {a}, {self.only_b or 'nothing'} in {b}"
-        return f"{where}: {terms}" + (f"; {self.why}" if self.why else "")
+        return f"{self._where(b)}: {terms}" + (f"; {self.why}" if self.why else "")
+
+    def lines(self, a: str, b: str) -> list[str]:
+        """The same in lines, the terms one below the other."""
+        if not self.a:
+            return [self.text(a, b)]
+        width = max(len(a), len(b)) + 4
+        terms = [f"  {f'in {c}:':<{width}} {only or 'nothing'}" for c, only in ((a, self.only_a), (b, self.only_b))]
+        return [f"{self._where(b)} differs", *terms, *([f"  {self.why}"] if self.why else [])]
+
+    def _where(self, b: str) -> str:
+        return self.a if self.a == self.b else f"{self.a} ({self.b} in {b})"
 
 
 def mismatches(search: Search, p: Pairing) -> tuple[Mismatch, ...]:
