@@ -6,8 +6,10 @@ import ast
 import functools
 import inspect
 import json
+import runpy
 import textwrap
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -143,6 +145,14 @@ def test_a_difference_is_printed_with_the_terms_one_below_the_other():
         "    in gru:        b_h[j]",
         "    in gru_concat: nothing",
     ]
+
+
+def test_the_page_is_what_the_command_prints(capsys):
+    docs = Path(__file__).parents[1] / "docs"
+    runpy.run_path(str(docs / "compare.py"), run_name="__main__")
+    assert (docs / "compare.md").read_text() == capsys.readouterr().out, (
+        "docs/compare.md is old: python docs/compare.py > docs/compare.md"
+    )
 
 
 def test_equation_9_of_article_001_has_no_bias_and_the_code_has_one():
