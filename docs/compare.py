@@ -3,6 +3,8 @@
 python docs/compare.py > docs/compare.md
 """
 
+import textwrap
+
 from minigrad.cells.find import find_cell
 from minigrad.prove import Comparison, compare
 
@@ -37,18 +39,15 @@ def page() -> str:
     """The page: a table of the pairs, and after it what the command prints of each."""
     found = {pair: compare(*map(find_cell, pair)) for pair in PAIRS}
     rows = [
-        f"| [{a}, {b}](#{a}-and-{b}) | {PAIRS[a, b]} | {c.verdict} | {relation(a, b, c)} |"
+        f"| [{a}, {b}](#{a}-and-{b}) | {PAIRS[a, b]} | {c.verdict} | {relation(c)} |"
         for (a, b), c in found.items()
     ]
     table = ["| cells | what differs in the writing | verdict | one in the other |", "| --- | --- | --- | --- |", *rows]
-    parts = [
-        f"## {a} and {b}\n\n{PAIRS[a, b][0].upper()}{PAIRS[a, b][1:]}.\n\n    $ minigrad compare {a} {b}\n{indented(str(c))}\n"
-        for (a, b), c in found.items()
-    ]
+    parts = [section(a, b, c) for (a, b), c in found.items()]
     return "\n".join([HEAD, *table, "", *parts])
 
 
-def relation(a: str, b: str, c: Comparison) -> str:
+def relation(c: Comparison) -> str:
     """Which of the two is a case of the other, for the table."""
     directions = [d for d in (c.forward, c.backward) if d is not None]
     if c:
@@ -58,9 +57,10 @@ def relation(a: str, b: str, c: Comparison) -> str:
     return "; ".join([*every, *(w for w in where if len(w) < LONGEST)]) or "neither"
 
 
-def indented(text: str) -> str:
-    """As a block of code."""
-    return "\n".join(f"    {line}" for line in text.splitlines())
+def section(a: str, b: str, c: Comparison) -> str:
+    """What is asked of two cells, and what the command prints."""
+    asked, printed = PAIRS[a, b], textwrap.indent(str(c), "    ")
+    return f"## {a} and {b}\n\n{asked[0].upper()}{asked[1:]}.\n\n    $ minigrad compare {a} {b}\n{printed}\n"
 
 
 if __name__ == "__main__":
