@@ -420,6 +420,23 @@ def test_truncation_drops_exactly_its_terms(k, reverse):
         assert_allclose(gradient(None)[name].numpy(), whole[name], rtol=1e-11, atol=1e-13)
 
 
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+def test_truncation_keeps_of_a_learnt_initial_state_what_the_first_steps_read(k):
+    """(J_t ... J_1) S_0 is kept for t <= k and dropped after: the gradient of the loss of k steps."""
+    state, xs, params = inputs(rnn)
+
+    def gradient(truncate: int | None, steps: int) -> Any:
+        def loss(s: Any) -> Any:
+            ys = mg.scan(rnn, s, xs, params, truncate=truncate)[1]
+            return (ys * weights(len(xs), state.size).reshape(ys.shape))[:steps].sum()
+
+        return mg.grad(loss)(state).numpy()
+
+    cut = mg.Truncation(len(xs), k)
+    assert [t for t in range(1, len(xs) + 1) if cut.keeps(t, 0)] == list(range(1, min(k, len(xs)) + 1))
+    assert_allclose(gradient(k, len(xs)), gradient(None, k), rtol=1e-11, atol=1e-13)
+
+
 @pytest.mark.parametrize("T", [1, 2, 5, 7])
 @pytest.mark.parametrize("k", [1, 2, 3, 7, 9])
 def test_the_terms_that_are_dropped_are_counted(T, k):

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import itertools
 import time
-import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,9 +30,9 @@ from ..engine.functions import cross_entropy, mse
 from ..engine.grad import reachable, sweep
 from .derivative import Derivative as Derivative
 from .derivative import gradient, inner
+from .layer import whose_line
 from .points import Difference, difference
 
-INSIDE = tuple(str(Path(__file__).parents[1] / part) for part in ("engine", "domains", "prove"))
 MOST_CASES = 256
 LONG = 50  # terms that take a tenth of a second to evaluate in interval arithmetic
 
@@ -134,10 +132,8 @@ class _located:
         pass
 
     def __exit__(self, kind: Any, error: Any, tb: Any) -> None:
-        if isinstance(error, Undecided):
-            lines = [f for f in traceback.extract_tb(tb) if not f.filename.startswith(INSIDE)]
-            if lines and "(in " not in str(error):
-                error.args = (f"{error} (in {lines[-1].filename}:{lines[-1].lineno}: {lines[-1].line})",)
+        if isinstance(error, Undecided) and "(in " not in str(error):
+            error.args = (f"{error}{whose_line(error)}",)
 
 
 # ---- every case --------------------------------------------------------------------------------

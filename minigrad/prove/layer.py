@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import sympy
 
 from .equality import IDENTITY
 from .lemmas import Compared
 from .report import Check, worst
 
 Found = tuple[list[Compared], Iterable[str]]  # comparisons, side conditions
+LIBRARIES = tuple(str(Path(m.__file__ or "").parent) for m in (np, sympy))
+INSIDE = (*(str(Path(__file__).parents[1] / part) for part in ("engine", "domains", "prove")), *LIBRARIES)
+
+
+def whose_line(e: BaseException) -> str:
+    """The last line of code outside the engine, the domains and the prover that led to an error, or ""."""
+    lines = [f for f in traceback.extract_tb(e.__traceback__) if not f.filename.startswith((*INSIDE, "<"))]
+    return f" (in {lines[-1].filename}:{lines[-1].lineno}: {lines[-1].line})" if lines else ""
 
 
 def layer(name: str, claim: str, run: Callable[[], Found]) -> Check:
@@ -39,4 +52,6 @@ def undecided(name: str, claim: str, start: float, e: Exception, on: str = "symb
     What is wrong with the cell itself is raised before, by its run on numbers.
     """
     detail = f"cannot be run on {on}: {type(e).__name__}: {e}"
+    if "(in " not in detail:
+        detail += whose_line(e)
     return Check(name, claim, "unknown", time.perf_counter() - start, detail)

@@ -14,6 +14,7 @@ from ..cells.cell import Cell
 from ..engine.core import TABLE, Tensor
 from .anysize import StepLemma, all_sizes, loss_lemma
 from .bptt import Loss
+from .culprits import culprits
 from .equality import Point
 from .examples import EXAMPLES, Example
 from .induction import closed_form_check, duality_check, truncation_check
@@ -94,7 +95,11 @@ def scan(asked: Asked) -> Check:
 def every_size(asked: Asked) -> Check:
     """The step lemma on arrays of symbolic size, with every case of sizes that takes another path."""
     claim = "vjp_F(delta) = (P^T delta, J^T delta) for every size"
-    return _cases("every size", claim, lambda: all_sizes(asked.cell))
+    found = _cases("every size", claim, lambda: all_sizes(asked.cell))
+    if found.verdict == "unknown" and "(in " not in found.detail:
+        named = ", ".join(culprits(asked.cell))
+        return replace(found, detail=f"{found.detail}; it is the vjp of {named}" if named else found.detail)
+    return found
 
 
 def loss(asked: Asked) -> Check:
