@@ -14,7 +14,8 @@ import minigrad as mg
 from minigrad.cells import CELLS
 from minigrad.domains.contractions import Sum
 from minigrad.domains.sizes import Undecided, fresh
-from minigrad.prove.claims import CLAIMS, check_claims, markdown
+from minigrad.prove.claims import CLAIMS, check_claims
+from minigrad.prove.claims.__main__ import markdown
 from minigrad.prove.opened import Opened, bounds, zero_everywhere
 
 PAGE = Path(__file__).parents[1] / "docs" / "claims.md"
@@ -49,7 +50,7 @@ def test_a_correction_shows_why(checks):
 
 def test_the_page_is_what_was_found(checks):
     assert PAGE.read_text() == markdown(checks), (
-        "docs/claims.md is old: write minigrad.prove.claims.markdown() to it"
+        "docs/claims.md is old: python -m minigrad.prove.claims > docs/claims.md"
     )
 
 

@@ -12,7 +12,7 @@ import minigrad as mg
 from minigrad import cell, sigmoid, tanh
 from minigrad.cells import CELLS, lstm_misprint, rnn_words, softmax_readout, variants
 from minigrad.domains.sizes import Undecided
-from minigrad.prove.claims import GRU, LSTM, MISPRINTED
+from minigrad.prove.claims.equations import GRU, LSTM, MISPRINTED
 from minigrad.prove.specification import NAMED, check_specification
 from minigrad.prove.specification.equations import FUNCTIONS, read_equations
 from minigrad.prove.specification.reading import Reading
