@@ -151,7 +151,8 @@ PART_OF_ANOTHER = {"pick"}  # of unstack: a choice among its outputs
 UNDECIDED = [  # what a row does at some size, but not at every size
     (Case("reshape", ((B, N),), {"shape": (n, b), "ndim": 2}), "an axis would begin inside an old one"),
     (Case("reshape", ((B, N),), {"shape": (1, 2), "ndim": 2}), "an axis would begin inside an old one"),
-    (Case("index", ((B, N),), {"key": (slice(None), 0)}), "inside a block"),
+    (Case("index", ((B, N),), {"key": (slice(None), 0)}), "entry 0 of the symbolic size n"),
+    (Case("index", ((B, N),), {"key": (slice(None), slice(0, 2))}), "entry 1 of the symbolic size n"),
     (Case("index", ((B, ND),), {"key": (slice(None), slice(0, d))}), "inside a block"),
     (Case("index", ((B, N),), {"key": (slice(None), slice(0, n, 2))}), "a slice with step 2"),
     (Case("unstack", ((B, N),), {"axis": -2}), "a loop or an index over the symbolic size b"),
@@ -321,7 +322,7 @@ def test_shapes_are_compared_without_questions_that_do_not_matter():
         (lambda: n % 2, "not known to divide evenly"),
         (lambda: 12 % n, "write the sizes of a reshape out"),
         (lambda: range(n), "a loop or an index over the symbolic size n"),
-        (lambda: -n, "a single index into an axis of symbolic size n"),
+        (lambda: n.place(-2), "entry -2 of the symbolic size n"),
         (lambda: n.indices(slice(0, 5, 2)), "a slice with step 2"),
         (lambda: (n + 1) * d <= 6, r"size n\*d\+d is larger than 6 depends"),
         (lambda: range(n * d), r"an index over the symbolic size n\*d"),

@@ -13,10 +13,13 @@ normal forms may be the same function. Nothing holds at a kink of sign.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
 from .contractions import DELTA, ONE, Factors, Monomial, Sum
+
+Relation = Callable[[str, tuple[int, ...], int], "tuple[Factors, Sum] | None"]  # a factor with its power
 
 
 class Atoms:
@@ -136,27 +139,31 @@ class Atoms:
 
         Used: sign^2 = 1, sqrt(u)^2 = u, exp(log(u)/k)^k = u, sin^2 = 1 - cos^2, exp(v) sigmoid(v) = exp(v) -
         sigmoid(v), exp(-v) sigmoid(v) = 1 - sigmoid(v), the same of tanh(v/2), sigmoid(log u) = u/(1 + u),
-        and that e is 0 where u e is, for 1/u outside sums.
+        and that e is 0 where u e is, for 1/u outside sums. Those of logarithms come last: they make terms.
         """
-        for _ in range(32):  # each round uses every relation once, and powers are small
-            new = self._cleared(self._round(e))
-            if new == e or not new:
+        for relations in ((self._power_of,), (self._power_of, self._of_logs)):
+            for _ in range(32):  # each round uses every relation once, and powers are small
+                new = self._cleared(self._round(e, relations))
+                if new == e or not new:
+                    break
+                e = new
+            if not new:
                 break
-            e = new
         return not new
 
-    def _round(self, e: Sum) -> Sum:
+    def _round(self, e: Sum, relations: Sequence[Relation]) -> Sum:
         out = Sum()
         for key, c in e.terms.items():
-            out = out + self._rewritten(key, c)
+            out = out + self._rewritten(key, c, relations)
         return out
 
-    def _rewritten(self, key: Monomial, c: Any) -> Sum:
+    def _rewritten(self, key: Monomial, c: Any, relations: Sequence[Relation]) -> Sum:
         fs, dims = key
         opened = {i: -(10**6) - i for i in range(len(dims))}
         factors = {(n, tuple(opened.get(i, i) for i in idx)): p for (n, idx), p in fs}
         for (name, idx), p in factors.items():
-            value = self._power_of(name, idx, p) or self._with_exponentials(name, idx, factors)
+            value = next(filter(None, (relation(name, idx, p) for relation in relations)), None)
+            value = value or self._with_exponentials(name, idx, factors)
             if value is None:
                 continue
             used, new = value
@@ -168,8 +175,6 @@ class Atoms:
     def _power_of(self, name: str, idx: tuple[int, ...], p: int) -> tuple[Factors, Sum] | None:
         """(the factor with the power used up, what it equals)."""
         fn, u = self.argument(name, idx)
-        if fn in ("tanh", "sigmoid") and p > 0 and (quotient := self._of_logs(fn, u)) is not None:
-            return {(name, idx): 1}, quotient
         if fn == "sign" and p not in (0, 1):
             return {(name, idx): p - p % 2}, Sum.number(1)
         if fn == "sin" and p > 1:
@@ -200,13 +205,17 @@ class Atoms:
                 return dict(fs) | {(name, idx): 1}, other - Sum.factor(name, idx)
         return None
 
-    def _of_logs(self, fn: str, u: Sum) -> Sum | None:
+    def _of_logs(self, name: str, idx: tuple[int, ...], p: int) -> tuple[Factors, Sum] | None:
         """tanh(u) or sigmoid(u) as a quotient, if exp of it holds only powers: sigmoid(log w) = w / (1 + w)."""
+        fn, u = self.argument(name, idx)
+        if fn not in ("tanh", "sigmoid") or p < 1:
+            return None
+        twice = 2 if fn == "tanh" else 1
         for (fs, dims), c in u.terms.items():
-            if self._only(fs, dims)[0] != "log" or Fraction(c * (2 if fn == "tanh" else 1)).denominator != 1:
+            if self._only(fs, dims)[0] != "log" or Fraction(c * twice).denominator != 1:
                 return None
-        e, one = self._exp(u.scale(2 if fn == "tanh" else 1)), Sum.number(1)
-        return (e - one if fn == "tanh" else e) * self.power(e + one, -1)
+        e, one = self._exp(u.scale(twice)), Sum.number(1)
+        return {(name, idx): 1}, (e - one if fn == "tanh" else e) * self.power(e + one, -1)
 
     def _cleared(self, e: Sum) -> Sum:
         """e times u for each factor 1/u whose indices are all free: 0 where e is 0, and nowhere else."""

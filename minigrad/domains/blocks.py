@@ -20,6 +20,24 @@ from .merging import merged, parts, quotient
 COMPARED: set[tuple[Blocks, Blocks]] = set()  # pairs answered "not equal", without their common blocks
 
 
+class Inside(Undecided):
+    """An index or a slice that begins inside a block: decided once `k` entries of the block are told apart.
+
+    back: whether they are its last ones.
+    """
+
+    def __init__(self, block: Any, k: int, back: bool) -> None:
+        super().__init__(f"entry {-k if back else k - 1} of the symbolic size {'*'.join(parts(block))}")
+        self.block, self.k, self.back = block, k, back
+
+
+def told_apart(axis: Blocks, k: int, back: bool = False) -> None:
+    """Nothing, if the first (or last) k entries of the axis are blocks of their own; else raises Inside."""
+    for done, block in enumerate((axis[::-1] if back else axis)[:k]):
+        if block != 1:
+            raise Inside(block, k - done, back)
+
+
 class Size:
     """A symbolic number of entries: the sum of its blocks."""
 
@@ -108,7 +126,7 @@ class Size:
         return not self >= other
 
     def __neg__(self) -> Any:
-        raise Undecided(f"a single index into an axis of symbolic size {self}")
+        return Negative(self)
 
     def __index__(self) -> int:
         raise Undecided(f"a loop or an index over the symbolic size {self}")
@@ -116,11 +134,19 @@ class Size:
     def __float__(self) -> float:
         raise Undecided(f"the symbolic size {self} as a float; write its root as n ** 0.5")
 
+    def place(self, i: int) -> Any:
+        """Where entry i is, counted from the start; a negative i counts from the end. Raises Inside."""
+        told_apart(self.blocks, -i if i < 0 else i + 1, i < 0)
+        return self - -i if i < 0 else i
+
     def indices(self, k: slice) -> tuple[Any, Any, int]:
         """As slice.indices, for slices that begin and end at blocks."""
         if k.step not in (None, 1):
             raise Undecided(f"a slice with step {k.step} of an axis of size {self}")
-        start, stop = (self - -e if isinstance(e, int) and e < 0 else e for e in (k.start, k.stop))
+        start, stop = (
+            self - e.size if isinstance(e, Negative) else self.place(e) if isinstance(e, int) and e < 0 else e
+            for e in (k.start, k.stop)
+        )
         return 0 if start is None else start, self if stop is None else stop, 1
 
     def __repr__(self) -> str:
@@ -131,7 +157,20 @@ class Size:
         )
 
 
+class Negative:
+    """Minus a size: a number, or in a slice a place from the end."""
+
+    __slots__ = ("size",)
+
+    def __init__(self, size: Size) -> None:
+        self.size = size
+
+    def __neg__(self) -> Size:
+        return self.size
+
+
 numbers.Real.register(Size)
+numbers.Real.register(Negative)
 
 
 class Shape(tuple):

@@ -13,7 +13,8 @@ Guarantee: equal normal forms mean equal functions, at every size of at least 1.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
 
@@ -21,6 +22,27 @@ Factors = dict[tuple[str, tuple[int, ...]], int]  # (tensor, indices) -> power
 Monomial = tuple[tuple, tuple[str, ...]]  # (sorted factors, dimensions of the bound indices 0, 1, ...)
 DELTA = "delta"
 ONE: Monomial = ((), ())
+
+
+class TooLong(RuntimeError):
+    """More products were worked out than a `budget` allows."""
+
+
+class _Work:
+    left = float("inf")
+
+
+_WORK = _Work()
+
+
+@contextmanager
+def budget(products: int) -> Iterator[None]:
+    """A block in which at most so many products are brought to normal form. Raises TooLong beyond them."""
+    before, _WORK.left = _WORK.left, products
+    try:
+        yield
+    finally:
+        _WORK.left = before
 
 
 class Sum:
@@ -161,6 +183,9 @@ def normal(factors: Factors, dims: dict[int, str]) -> Monomial:
 
     dims: dimension of each bound index.
     """
+    _WORK.left -= 1
+    if _WORK.left < 0:
+        raise TooLong("formulas of too many products")
     if not all(factors.values()):
         factors = {k: p for k, p in factors.items() if p}
     if any(name == DELTA for name, _ in factors):

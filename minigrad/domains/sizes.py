@@ -25,6 +25,7 @@ from .atoms import Atoms
 from .blocks import (
     COMPARED,
     Blocks,
+    Negative,
     Shape,
     Size,
     Undecided,
@@ -32,6 +33,8 @@ from .blocks import (
     broadcast_axes,
     choices,
     size_of,
+    told_apart,
+    without_common,
 )
 from .contractions import Sum
 from .kinks import Kinks
@@ -180,6 +183,8 @@ class Sizes(Kinks):
     # ---- numbers ----
     def number(self, c: Any) -> Sized:
         """A constant, or a size, as an array without axes."""
+        if isinstance(c, Negative):
+            return -self.number(c.size)
         if isinstance(c, Size):
             total = Sum()
             for b in c.blocks:
@@ -361,6 +366,9 @@ class Sizes(Kinks):
         for edge in (0 if k.start is None else k.start, size_of(axis) if k.stop is None else k.stop):
             at = next((i for i in range(len(axis) + 1) if size_of(axis[:i]) == edge), None)
             if at is None:
+                whole, left = without_common(axis, blocks_of(edge))
+                if isinstance(edge, int) or ({*whole} == {1} and not left):
+                    told_apart(axis, edge if isinstance(edge, int) else len(whole), not isinstance(edge, int))
                 raise Undecided(f"a slice at {edge} of an axis of blocks {axis}, which is inside a block")
             ends.append(at)
         return range(*ends)

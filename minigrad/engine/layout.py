@@ -20,7 +20,6 @@ from .errors import ShapeError
 Axis = int | Sequence[int] | None
 
 
-
 def torch_names(fn: Callable) -> Callable:
     """Let `dim` and `keepdim` stand for `axis` and `keepdims`."""
 
@@ -179,6 +178,8 @@ def _slice(x: Tensor, keys: list[Any]) -> Tensor:
         if isinstance(k, slice):
             start, stop, step = k.indices(n) if isinstance(n, int) else n.indices(k)
             full.append(slice(start, None if step < 0 and stop < 0 else stop, step))
+        elif not isinstance(n, int):
+            full.append(n.place(_int_index(k)))
         elif -n <= (i := _int_index(k)) < n:
             full.append(i % n)
         else:

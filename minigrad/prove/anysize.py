@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,19 +21,24 @@ import numpy as np
 from ..cells.cell import Cell, Size
 from ..cells.rnn import affine
 from ..domains import blocks as b
-from ..domains.contractions import Sum
+from ..domains.blocks import Inside
+from ..domains.contractions import Sum, TooLong, budget
 from ..domains.merging import Merged, merged, parts
 from ..domains.sizes import ATOMS, INDICES, NUMBERS, SIZES, Blocks, Sized, Undecided, array, fresh
 from ..engine.core import Tensor, leaf, recording
 from ..engine.errors import ShapeError
 from ..engine.functions import cross_entropy, mse
-from ..engine.grad import reachable, sweep
+from ..engine.grad import sweep
 from .derivative import Derivative as Derivative
 from .derivative import gradient, inner
 from .layer import whose_line
+from .parts import crossing, cut, opened, operations, stopped
 from .points import Difference, difference
 
 MOST_CASES = 256
+MOST_TOLD_APART = 8  # entries of one axis that are taken singly
+MOST_PRODUCTS = 5_000  # of one identity: 0.2 s
+IN_PARTS = "the sweep goes back through a graph as through its parts, one after the other"
 LONG = 50  # terms that take a tenth of a second to evaluate in interval arithmetic
 
 
@@ -67,7 +72,7 @@ class StepLemma:
         return tuple(sorted(n for n, blocks in self.case.items() if blocks == (1,)))
 
     def __str__(self) -> str:
-        where = ", ".join(f"{n} = {b.size_of(v)}" for n, v in self.case.items()) or "sizes in general"
+        where = _words(self.case) or "sizes in general"
         why = self.misfit or ", ".join(self.wrong)
         return f"{where}: {self.verdict}" + (f" ({why})" if why else "")
 
@@ -80,36 +85,82 @@ def lemma(
     fn: from Tensors by name to Tensors; values: opaque arrays, made inside the same `fresh` block.
     Raises Undecided, with the line of code, for what has no meaning on arrays of symbolic size.
     """
-    start, misfit = time.perf_counter(), ""
+    start = time.perf_counter()
     with recording("all"), _located():
         args = {k: leaf(v, requires_grad=v.dtype.kind not in "iu", name=k) for k, v in values.items()}
-        outs = list(fn(args))
-        if any(t.op is not None and t.op.name == "stop_gradient" for t in reachable(outs)):
-            raise Undecided("stop_gradient: the vjp is not meant to be the derivative")
-        wrt = {k: t for k, t in args.items() if t.requires_grad}
-        deltas = [array(f"delta_{k}", *o.value.axes) for k, o in enumerate(outs)]
-        try:
-            got = sweep(outs, [leaf(d) for d in deltas], list(wrt.values()), graph=False)
-        except ShapeError as e:
-            got, misfit = [None] * len(wrt), str(e)
-    phi = sum((inner(d, o.value) for d, o in zip(deltas, outs, strict=True)), Sum())
-    wrong: dict[str, tuple[Sum, Sum, tuple[Any, ...]]] = {}  # engine minus truth, truth, blocks of an entry
-    compared = 0
-    for (name, x), g in zip(wrt.items(), got, strict=True):
-        found = SIZES.zeros(x.shape, None) if g is None else g.value
-        if found.axes != x.value.axes:  # equal as sizes: the sweep has seen to that
-            raise Undecided(f"the cotangent of {name} has its blocks in another order: {found.axes}")
-        for choice, true in gradient(phi, x.value):
-            compared += 1
-            residual = found.entries[choice] - true
-            if not misfit and residual and name not in wrong and not ATOMS.is_zero(residual):
-                axes = tuple(axis[k] for axis, k in zip(x.value.axes, choice, strict=True))
-                wrong[name] = residual, true, axes
-    points = _certain(wrong)
+        outs = stopped(list(fn(args)))
+        found = _compared(outs, {k: t for k, t in args.items() if t.requires_grad})
     return StepLemma(
-        {n: residual for n, (residual, _, _) in wrong.items()}, compared, tuple(sorted(SIZES.conditions)),
-        time.perf_counter() - start, dict(case), points, frozenset(b.COMPARED), misfit,
+        {n: residual for n, (residual, _, _) in found.wrong.items()}, found.compared,
+        tuple(sorted(SIZES.conditions)), time.perf_counter() - start, dict(case),
+        found.points, frozenset(b.COMPARED), found.misfit,
     )  # fmt: skip
+
+
+@dataclass
+class _Compared:
+    """What a sweep was found to be: `wrong` has (engine minus truth, truth, blocks of an entry) by name."""
+
+    wrong: dict[str, tuple[Sum, Sum, tuple[Any, ...]]] = field(default_factory=dict)
+    compared: int = 0
+    misfit: str = ""
+    long: bool = False  # whether something stands in `wrong` because it was too long to be looked into
+    points: dict[str, Difference] = field(default_factory=dict)
+
+
+def _compared(outs: list[Tensor], wrt: dict[str, Tensor]) -> _Compared:
+    """The engine's sweep from opaque cotangents of outs against the derivative; in parts, if that is long."""
+    try:
+        with budget(MOST_PRODUCTS):
+            found = _as_a_whole(outs, wrt)
+    except TooLong:
+        return _in_parts(outs, wrt)
+    found.points = _certain(found.wrong)
+    return found if found.points or not found.long else _in_parts(outs, wrt)
+
+
+def _in_parts(outs: list[Tensor], wrt: dict[str, Tensor]) -> _Compared:
+    """The same of two parts, the values between them opaque. What is wrong there is wrong for some values."""
+    nodes = operations(outs)
+    at = cut(nodes, outs)
+    if at is None:
+        raise Undecided(f"{nodes[-1].op}: formulas of more than {MOST_PRODUCTS} products")
+    SIZES.assumed.add(IN_PARTS)
+    before = crossing(nodes, outs, at)
+    later, opaque = opened(nodes, outs, at)
+    one = _compared(later, wrt | opaque)
+    two = _compared(before, wrt)
+    return _Compared(one.wrong | two.wrong, one.compared + two.compared, one.misfit or two.misfit)
+
+
+def _as_a_whole(outs: list[Tensor], wrt: dict[str, Tensor]) -> _Compared:
+    found = _Compared()
+    deltas = [array(f"delta_{k}", *o.value.axes) for k, o in enumerate(outs)]
+    try:
+        got = sweep(outs, [leaf(d) for d in deltas], list(wrt.values()), graph=False)
+    except (ShapeError, IndexError) as e:
+        got, found.misfit = [None] * len(wrt), str(e)
+    phi = sum((inner(d, o.value) for d, o in zip(deltas, outs, strict=True)), Sum())
+    for (name, x), g in zip(wrt.items(), got, strict=True):
+        value = SIZES.zeros(x.shape, None) if g is None else g.value
+        if value.axes != x.value.axes:  # equal as sizes: the sweep has seen to that
+            raise Undecided(f"the cotangent of {name} has its blocks in another order: {value.axes}")
+        for choice, true in gradient(phi, x.value):
+            found.compared += 1
+            residual = value.entries[choice] - true
+            if not found.misfit and residual and name not in found.wrong and not _is_zero(residual, found):
+                axes = tuple(axis[k] for axis, k in zip(x.value.axes, choice, strict=True))
+                found.wrong[name] = residual, true, axes
+    return found
+
+
+def _is_zero(e: Sum, found: _Compared) -> bool:
+    try:
+        with budget(MOST_PRODUCTS):
+            return ATOMS.is_zero(e)
+    except TooLong:
+        found.long = True
+        return False
 
 
 def _certain(wrong: Mapping[str, tuple[Sum, Sum, tuple[Any, ...]]]) -> dict[str, Difference]:
@@ -140,28 +191,57 @@ class _located:
 def every_case(prove: Callable[[Mapping[str, Blocks]], StepLemma]) -> list[StepLemma]:
     """The lemma for sizes in general, and for each case in which a comparison of sizes comes out otherwise.
 
-    Conditions on sizes are dropped where a case stands for them. Raises Undecided as `prove` does.
+    Where the code takes a single entry of an axis, such as h[..., 0], sizes in general are n = 1 + n', with
+    the sizes below them as cases; where it then does not run, that is said. Conditions on sizes are dropped
+    where a case stands for them. Raises Undecided as `prove` does.
     """
     todo: list[dict[str, Blocks]] = [{}]
     seen: set[frozenset] = {frozenset()}
     done: list[StepLemma] = []
+    short: set[str] = set()  # sizes at which an entry that the code asks for is not there
+
+    def add(case: Mapping[str, Blocks], step: Mapping[str, Blocks]) -> None:
+        new = {n: _put(v, step) for n, v in case.items()} | {n: v for n, v in step.items() if "'" not in n}
+        if (key := frozenset(new.items())) not in seen:
+            seen.add(key)
+            todo.append(new)
+
     while todo and len(done) < MOST_CASES:
         case = todo.pop(0)
-        found = prove(case)
+        try:
+            found = prove(case)
+        except Inside as e:
+            if e.k > MOST_TOLD_APART or not isinstance(e.block, str):
+                raise
+            for step in _told_apart(e):
+                add(case, step)
+            continue
+        except IndexError:
+            if not case:
+                raise
+            short.add(f"not {_words(case)}: the cell does not run there")
+            continue
         left = set(found.conditions)
         for pair in sorted(found.asked, key=repr):
-            step = solve_sizes(*pair)
-            if step is None:
-                continue
-            left.discard(f"{b.Size(pair[0])} != {b.Size(pair[1])}")
-            new = {n: _put(v, step) for n, v in case.items()} | step
-            if (key := frozenset(new.items())) not in seen:
-                seen.add(key)
-                todo.append(new)
+            if (answer := solve_sizes(*pair)) is not None:
+                left.discard(f"{b.Size(pair[0])} != {b.Size(pair[1])}")
+                add(case, answer)
         done.append(replace(found, conditions=tuple(sorted(left))))
     if todo:
         raise Undecided(f"more than {MOST_CASES} cases of equal sizes; give fewer sizes names of their own")
-    return done
+    return [replace(found, conditions=(*found.conditions, *sorted(short))) for found in done]
+
+
+def _told_apart(e: Inside) -> Iterator[dict[str, Blocks]]:
+    """Cases that cover every size of a block: more than k entries, or 1, ..., k."""
+    ones = (1,) * e.k
+    yield {e.block: (f"{e.block}'", *ones) if e.back else (*ones, f"{e.block}'")}
+    for k in range(1, e.k + 1):
+        yield {e.block: (1,) * k}
+
+
+def _words(case: Mapping[str, Blocks]) -> str:
+    return ", ".join(f"{n} = {b.size_of(v)}" for n, v in case.items())
 
 
 def solve_sizes(a: Blocks, c: Blocks) -> dict[str, Blocks] | None:
