@@ -157,7 +157,7 @@ def compare_command(ctx: click.Context, a: Cell, b: Cell) -> None:
     """Prove two cells equal, under a map of weights if need be, or show where they differ."""
     from .prove import compare
 
-    with blaming(a):
+    with blaming(a), blaming(b):
         found = compare(a, b)
     click.echo(str(found))
     ctx.exit(0 if found else STATUS["unknown"] if found.verdict == "unknown" else STATUS["refuted"])

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.core import Tensor, as_tensor, tensor
-from ..engine.errors import ShapeError
+from ..engine.errors import ShapeError, TraceError
 from ..engine.watch import EQUATIONS
 from .shapes import Axes, Size, evaluate, parse_sizes, read_sizes, shape_text
 
@@ -173,8 +173,18 @@ class Cell:
         return new, y
 
     def outputs(self, result: Any) -> tuple[tuple[Tensor, ...], Tensor]:
-        """(new states, output) of what the cell returned. Raises ShapeError for a wrong count."""
-        values = tuple(map(as_tensor, as_tuple(result)))
+        """(new states, output) of what the cell returned.
+
+        Raises ShapeError for a wrong count, TraceError for what is not a tensor.
+        """
+        values = as_tuple(result)
+        for v in values:
+            if not isinstance(v, Tensor):
+                what = "nothing" if v is None else f"a {type(v).__name__}"
+                raise TraceError(
+                    f"{self.name}: returned {what} where a tensor is meant; return the new value of "
+                    f"{', '.join(self.states)}, computed with minigrad's functions"
+                )
         k = len(self.states)
         if len(values) not in (k, k + 1) or not values:
             raise ShapeError(

@@ -306,6 +306,9 @@ class Tensor:
             raise TypeError("len() of a tensor without axes")
         return self.shape[0]
 
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TypeError("a tensor is never changed in place; build a new one, with where or concatenate")
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 

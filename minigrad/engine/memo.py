@@ -28,7 +28,7 @@ def world(fn: Any, seen: set[int] | None = None) -> list[Any] | None:
     if not isinstance(fn, FunctionType):
         return None
     found: list[Any] = [fn.__code__]
-    names = _names(fn.__code__)
+    names = names_in(fn.__code__)
     if names & _CHANCE:
         return None
     read = [fn.__globals__[n] for n in sorted(names) if n in fn.__globals__]
@@ -48,9 +48,9 @@ def world(fn: Any, seen: set[int] | None = None) -> list[Any] | None:
     return found
 
 
-def _names(code: CodeType) -> set[str]:
+def names_in(code: CodeType) -> set[str]:
     """What the code, and the code inside it (comprehensions, lambdas), calls by name."""
-    inner = [_names(c) for c in code.co_consts if isinstance(c, CodeType)]
+    inner = [names_in(c) for c in code.co_consts if isinstance(c, CodeType)]
     return set(code.co_names).union(*inner)
 
 

@@ -18,7 +18,7 @@ _HOUSE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 EQUATIONS: set[CodeType] = set()  # code of the house that is read all the same: its cells' equations
 
 
-def _is_machinery(code: CodeType) -> bool:
+def is_machinery(code: CodeType) -> bool:
     """Whether a frame's variables and lines are the library's own, not those of anybody's equations."""
     skipped = code.co_filename.startswith((_HOUSE, "<frozen", "<__array"))
     return skipped and code not in EQUATIONS
@@ -59,12 +59,12 @@ class Watch:
     def saw(self, t: Tensor) -> None:
         """Note the step and the first source line outside the library; called for each new node."""
         frame: FrameType | None = sys._getframe(2)
-        while frame is not None and _is_machinery(frame.f_code):
+        while frame is not None and is_machinery(frame.f_code):
             frame = frame.f_back
         t.note = Note(self.step, frame and frame.f_code.co_filename, frame and frame.f_lineno)
 
     def _call(self, frame: FrameType, event: str, arg: Any) -> Any:
-        if _is_machinery(frame.f_code):
+        if is_machinery(frame.f_code):
             return None
         depth = 0
         caller = frame.f_back

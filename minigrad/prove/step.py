@@ -85,7 +85,8 @@ def whole_inputs(cell: Cell) -> frozenset[str]:
 def _try(cell: Cell, whole: Sequence[str]) -> None:
     """Run the cell on numbers, recorded, so that a branch on a value is seen."""
     sizes = default_sizes(cell)[0]
-    shapes = {k: cell.shape(k, sizes) for k in cell.states + cell.inputs + cell.params}
+    names = cell.states + cell.inputs + cell.params
+    shapes = {k: (2,) * (k not in cell.params) + cell.shape(k, sizes) for k in names}  # with a batch of 2
     values = [leaf(indices(s, sizes) if k in whole else random_array(k, *s)) for k, s in shapes.items()]
     k, last = len(cell.states), len(cell.states) + len(cell.inputs)
 

@@ -17,8 +17,9 @@ from .bptt import Loss
 from .layers import LAYERS, WITNESSES, Asked, run
 from .measure import measured
 from .progress import Progress, silent
+from .purity import check_function
 from .report import Check, Proof, verdict
-from .step import Sizes, default_sizes, size_names, whole_inputs
+from .step import Sizes, default_sizes, size_names
 
 
 def prove(
@@ -36,9 +37,9 @@ def prove(
     finite field; the time they take is linear in it. progress: called with the layer that begins and the
     part that is behind it, from 0 to 1.
     state, xs, params, targets: numbers, if the ways to the gradient are to be compared at them too.
-    Raises TypeError for what is not a cell; TraceError if it branches on a tensor's value; ShapeError if
-    shapes do not fit, or the cell does not keep its states; ValueError for NaN or inf among the numbers, and
-    for steps < 1.
+    Raises TypeError for what is not a cell; CellError for one that is not a function of its arguments (see
+    purity.py); TraceError if it branches on a tensor's value; ShapeError if shapes do not fit, or the cell
+    does not keep its states; ValueError for NaN or inf among the numbers, and for steps < 1.
     """
     if not isinstance(cell, Cell):
         raise TypeError(
@@ -48,7 +49,7 @@ def prove(
     if steps < 1:
         raise ValueError(f"prove: steps = {steps}; a run has at least 1 time step")
     asked = Asked(cell, loss, list(sizes or default_sizes(cell)), steps, progress)
-    whole_inputs(cell)  # runs the cell on numbers, so that what is wrong with it is told in their terms
+    check_function(cell)  # on numbers, so that what is wrong with it is told in their terms
     numbers = measured(cell, state, xs, params, targets, loss)
     checks = run(LAYERS, asked)
     for independent in WITNESSES:

@@ -19,6 +19,7 @@ from ...cells.cell import Cell
 from ...domains.sizes import Undecided
 from ..anysize import step_lemma
 from ..progress import Progress, silent
+from ..purity import check_function
 from .calling import choose_reading
 from .findings import Finding, told
 from .judge import Judge
@@ -75,10 +76,12 @@ def check_backward(
     Arrays have a batch axis and time first, unless the function needs them otherwise.
     steps: the numbers of steps that a whole-sequence function is judged at; one step needs none. progress:
     called with what is judged now and the part that is behind it, from 0 to 1.
-    Raises Unsupported or Undecided, with the function's line, for numpy that is not understood; TypeError
+    Raises CellError for a cell that is not a function of its arguments (see purity.py); Unsupported or
+    Undecided, with the function's line, for numpy that is not understood; TypeError
     for a function that asks for what is not known; ValueError if the cell's own vjp is wrong.
     """
     start = time.perf_counter()
+    check_function(cell)
     conditions = _own_conditions(cell)
     whole = is_sequence(backward, cell)
     spans: list[int | None] = [*sorted(steps)] if whole else [None]

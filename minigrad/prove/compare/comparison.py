@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from ...cells.cell import Cell
 from ...engine.core import Tensor
 from ..points import Difference
+from ..purity import check_function
 from .align import alignments, arguments_differ, size_names
 from .directions import Direction, Params, proposed, searched, shortcut
 from .mismatch import Mismatch
@@ -74,9 +75,12 @@ def compare(a: Cell, b: Cell, weights: Given | None = None) -> Comparison:
     weights: for each parameter of b, a function of the dict of a's parameters in Tensor operations, or the
     name of one of them; then just this map is judged. Without it a map is searched for, in both directions:
     gates in another order, biases merged, blocks stacked or transposed, a gate turned into one minus it, ...
-    Raises TypeError if `weights` does not give exactly the parameters of b, ShapeError if one does not fit.
+    Raises CellError for a cell that is not a function of its arguments (see purity.py); TypeError if
+    `weights` does not give exactly the parameters of b, ShapeError if one does not fit.
     """
     start = time.perf_counter()
+    for cell in (a, b):
+        check_function(cell)
     if weights is not None:
         _check_names(a, b, weights)
     return replace(_compared(a, b, weights), seconds=time.perf_counter() - start)

@@ -16,6 +16,7 @@ from ...engine.core import Tensor, recording
 from ...engine.grad import reachable
 from ...engine.watch import Watch
 from ..measure import random_arguments
+from ..purity import check_function
 from ..step import size_names
 from .derived import Derived
 from .jacobians import Paths
@@ -32,12 +33,14 @@ LONG = 16  # characters: a longer part of an equation, needed more than once, ge
 def derive(cell: Cell) -> Derived:
     """The derivation of the cell's gradient over time, as .text(), .markdown() and .latex().
 
-    Raises TypeError for what is not a cell; TraceError, ShapeError and what the cell itself raises.
+    Raises TypeError for what is not a cell; CellError for one that is not a function of its arguments (see
+    purity.py); TraceError, ShapeError and what the cell itself raises.
     """
     if not isinstance(cell, Cell):
         raise TypeError(
             f"derive: {cell!r} is a {type(cell).__name__}, not a cell; decorate the function with @cell(...)"
         )
+    check_function(cell)
     return Graph(cell).derived()
 
 
