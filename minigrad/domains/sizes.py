@@ -366,9 +366,11 @@ class Sizes(Kinks):
         for edge in (0 if k.start is None else k.start, size_of(axis) if k.stop is None else k.stop):
             at = next((i for i in range(len(axis) + 1) if size_of(axis[:i]) == edge), None)
             if at is None:
-                whole, left = without_common(axis, blocks_of(edge))
-                if isinstance(edge, int) or ({*whole} == {1} and not left):
-                    told_apart(axis, edge if isinstance(edge, int) else len(whole), not isinstance(edge, int))
+                rest, more = without_common(axis, blocks_of(edge))
+                if isinstance(edge, int):
+                    told_apart(axis, edge)
+                elif {*rest} == {1} and not more:
+                    told_apart(axis, len(rest), back=True)
                 raise Undecided(f"a slice at {edge} of an axis of blocks {axis}, which is inside a block")
             ends.append(at)
         return range(*ends)
