@@ -61,7 +61,11 @@ SPECIFIC: dict[str, list[Fault]] = {
         Fault("tanh's 1 - {y}^2 where sigmoid' = {y}(1 - {y}) is meant", lambda g, y, x: (g * (1 - y * y),)),
         Fault("sigmoid' taken at the input: {0}(1 - {0})", lambda g, y, x: (g * x * (1 - x),)),
     ],
-    "relu": [Fault("the condition {0} > 0 of relu' is missing", lambda g, y, x: (g,))],
+    "relu": [
+        Fault("the condition {0} > 0 of relu' is missing", lambda g, y, x: (g,)),
+        Fault("what flows back into {y} is missing beside relu'", lambda g, y, x: (x > 0,)),
+        Fault("the value of relu where its derivative is meant", lambda g, y, x: (g * y,)),
+    ],
     "exp": [Fault("the factor {y} of exp' is missing", lambda g, y, x: (g,))],
     "mul": [
         Fault("in {0} * {1} the factors are exchanged", lambda g, y, a, b: (g * a, g * b)),
@@ -71,9 +75,14 @@ SPECIFIC: dict[str, list[Fault]] = {
         Fault("what flows back into {y} is missing from the gradient of {1}", lambda g, y, a, b: (g * b, a)),
     ],
     "sub": [Fault("in {0} - {1} the minus is forgotten", lambda g, y, a, b: (g, g))],
+    "div": [
+        Fault("the divisor {1} is forgotten", lambda g, y, a, b: (g, -g * a / (b * b))),
+        Fault("{0} / {1} is multiplied by {1}", lambda g, y, a, b: (g * b, -g * a / (b * b))),
+    ],
     "neg": [Fault("the minus is forgotten", lambda g, y, x: (g,))],
     "matmul": [
         Fault("{1} where its transpose is meant", lambda g, y, a, b: (g @ b, p.swap(a) @ g)),
+        Fault("{0} where its transpose is meant", lambda g, y, a, b: (g @ p.swap(b), a @ g)),
         Fault("the gradient of {1} is transposed", lambda g, y, a, b: (g @ p.swap(b), p.swap(p.swap(a) @ g))),
     ],
     "concat": [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +18,12 @@ from minigrad.prove.anysize import step_lemma
 from minigrad.prove.backward.pose import floats, pose, sizes_of
 from minigrad.prove.backward.problem import Reading
 from minigrad.prove.faults import Fault, faults
+
+KINDS = {  # by the words of a fault
+    "sign": "sign|minus", "dropped term": "nothing flows", "missing factor": "missing|doubled",
+    "transposed matrix": "transpose", "reversed product": "factors are exchanged", "1/T, 1/batch": "1/T",
+    "swapped gate": "parts of|tanh's|sigmoid's",
+}  # fmt: skip
 
 
 @dataclass
@@ -34,6 +42,13 @@ class RowOutcome:
     def killed(self) -> bool:
         """Whether the lemma refuses it and names exactly the gradients that are wrong."""
         return self.verdict == "refuted" and self.named == self.wrong
+
+    @property
+    def kind(self) -> str:
+        """The kind of slip, as of the mutants; a derivative with another formula has none of these."""
+        return next(
+            (k for k, words in KINDS.items() if re.search(words, self.fault.text)), "wrong derivative"
+        )
 
     def __str__(self) -> str:
         return f"{self.cell.name} {self.row}: {self.fault.text}"
@@ -76,3 +91,11 @@ def _outcome(cell: Cell, problem: Any, right: dict[str, Any], row: Primitive, fa
         except Undecided:
             return RowOutcome(cell, row.name, fault, "wrong", wrong, "undecided")
     return RowOutcome(cell, row.name, fault, "wrong", wrong, found.verdict, frozenset(found.wrong))
+
+
+def counts(outcomes: list[RowOutcome]) -> dict[str, Counter[str]]:
+    """By kind of slip, as of the mutants; what names the wrong gradients explains nothing more."""
+    out: dict[str, Counter[str]] = {}
+    for o in outcomes:
+        out.setdefault(f"row: {o.kind}", Counter()).update({"made": 1, o.truth: 1, "killed": o.killed})
+    return out

@@ -99,45 +99,44 @@ def judged(cell: Cell, outcome: Outcome) -> Outcome:
     return outcome
 
 
-def sample(fn: Callable[..., Any], per_kind: int, seed: int = 0) -> list[Mutant]:
-    """At most so many mutants of each kind, spread over the source."""
-    kinds: dict[str, list[Mutant]] = {}
-    for m in mutants(fn):
-        kinds.setdefault(m.kind, []).append(m)
-    rng = np.random.default_rng(seed)
-    return [ms[i] for ms in kinds.values() for i in sorted(rng.permutation(len(ms))[:per_kind])]
+def sample(cell: Cell, fn: Callable[..., Any], seed: int = 0) -> Iterator[Mutant]:
+    """Every mutant, spread over the source: which comes first does not depend on where it stands."""
+    found = list(mutants(fn, cell.params))
+    return (found[i] for i in np.random.default_rng(seed).permutation(len(found)))
 
 
-def run(
-    right: dict[str, tuple[Cell, Callable[..., Any]]], per_kind: int, judge: str = "wrong"
-) -> list[Outcome]:
-    """Mutants of every right backward. judge: which of them are given to the checker, wrong or equivalent."""
+def run(right: dict[str, tuple[Cell, Callable[..., Any]]], per_kind: int) -> list[Outcome]:
+    """Of every right backward, so many mutants of each kind that numpy runs, and those that crash on the way."""
     out = []
     for cell, fn in right.values():
         truth = Truth(cell, fn)
-        for mutant in sample(fn, per_kind):
-            outcome = truth.of(mutant)
-            out.append(judged(cell, outcome) if outcome.truth == judge else outcome)
+        taken: Counter[str] = Counter()
+        for mutant in sample(cell, fn):
+            if taken[mutant.kind] < per_kind:
+                outcome = truth.of(mutant)
+                out.append(outcome)
+                if outcome.truth != "crash":
+                    taken[mutant.kind] += 1
+                    judged(cell, outcome)
     return out
 
 
-def table(outcomes: Iterable[Outcome]) -> str:
-    """One line per kind of slip: how many, and how many equivalent, refused by right names, explained."""
-    rows: dict[str, Counter] = {}
+def counts(outcomes: Iterable[Outcome]) -> dict[str, Counter[str]]:
+    """By kind of slip: made, crash, equivalent, wrong, killed, explained."""
+    out: dict[str, Counter[str]] = {}
     for o in outcomes:
-        for kind in (o.mutant.kind, "all"):
-            rows.setdefault(kind, Counter()).update(
-                {
-                    "all": 1,
-                    o.truth: 1,
-                    "killed": o.truth == "wrong" and o.killed,
-                    "explained": o.truth == "wrong" and o.explained,
-                }
-            )
-    lines = [f"{'slip':<24}{'made':>6}{'crash':>7}{'equal':>7}{'wrong':>7}{'killed':>8}{'explained':>11}"]
-    for kind, c in sorted(rows.items(), key=lambda kc: (kc[0] == "all", kc[0])):
-        lines.append(
-            f"{kind:<24}{c['all']:>6}{c['crash']:>7}{c['equivalent']:>7}{c['wrong']:>7}{c['killed']:>8}"
-            f"{c['explained']:>7} {c['explained'] / max(c['wrong'], 1):>3.0%}"
-        )
+        wrong = o.truth == "wrong"
+        said = {"made": 1, o.truth: 1, "killed": wrong and o.killed, "explained": wrong and o.explained}
+        out.setdefault(o.mutant.kind, Counter()).update(said)
+    return out
+
+
+def table(rows: dict[str, Counter[str]]) -> str:
+    """One line per kind of slip, and one for all."""
+    columns = ("made", "crash", "equivalent", "wrong", "killed", "explained")
+    lines = [f"{'kind of slip':<24}" + "".join(f"{c:>12}" for c in columns)]
+    total: Counter[str] = sum(rows.values(), Counter())
+    for kind, c in [*sorted(rows.items()), ("all", total)]:
+        share = f" {c['explained'] / c['wrong']:>4.0%}" if c["explained"] else ""
+        lines.append(f"{kind:<24}" + "".join(f"{c[k]:>12}" for k in columns) + share)
     return "\n".join(lines)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...engine.core import TABLE, Tensor, leaf
 from ...engine.grad import zeros_like
+from ...engine.primitives import swap
 from ..faults import describe
 from .loops import Gradients, Mistake
 from .problem import Problem
@@ -41,6 +42,9 @@ def _edits(problem: Problem, t: Tensor) -> Iterator[tuple[str, Edit]]:
         yield f"{other} where {t.op.name} is meant in {{y}}", lambda old, inputs, value: TABLE[other](*inputs)
     if t.op.name not in ("mul", "matmul", "tanh", "sigmoid"):
         return
+    if t.op.name == "matmul" and t.inputs[1].ndim == 2 and len(set(t.inputs[1].shape)) == 1:
+        turned = lambda old, xs, value: TABLE["matmul"](xs[0], swap(xs[1]))  # noqa: E731
+        yield "{1} where its transpose is meant in {y}", turned
     step = problem.steps[0]
     others: list[tuple[str, Any, Tensor]] = [(n, n, x) for n, x in step.leaves.items()]
     others += [(x.name, j, x) for j, x in enumerate(step.nodes) if x.name and x.name not in step.leaves]

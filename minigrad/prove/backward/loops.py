@@ -142,6 +142,11 @@ def loop_mistakes(problem: Problem) -> Iterator[Mistake]:
             f"the sign of {who} carried back from the next step is wrong",
             lambda ks=ks: _Seeds(lambda p, t, c: with_carry(p.steps[t].cotangents, _negated(c, ks))),
         )
+    for k, n in enumerate(problem.out_names):
+        yield _loop(
+            f"d{n} of a step's own output is divided by T",
+            lambda k=k: _Seeds(lambda p, t, c: _over_time(p, t, c, k)),
+        )
     yield from _wrongly_carried(states)
     for shift in (-1, 1):
         yield _loop(f"the stored values are those of step t{shift:+d}", lambda shift=shift: _OtherStep(shift))
@@ -195,6 +200,12 @@ def _selections(T: int) -> Iterator[tuple[str, tuple[int, ...]]]:
 def _without(p: Problem, t: int, carry: Sequence[Any], gone: set[int]) -> list[Any]:
     """The cotangents of step t without some of its own outputs'."""
     return with_carry([zeros(d) if k in gone else d for k, d in enumerate(p.steps[t].cotangents)], carry)
+
+
+def _over_time(p: Problem, t: int, carry: Sequence[Any], of: int) -> list[Any]:
+    """The cotangents of step t with that of one of its own outputs divided by T."""
+    own = p.steps[t].cotangents
+    return with_carry([d / len(p.steps) if k == of else d for k, d in enumerate(own)], carry)
 
 
 def _nothing(carry: Sequence[Any], ks: Sequence[int]) -> list[Any]:

@@ -11,6 +11,7 @@ from ..faults import Rule, describe, faults, label, planted
 from .loops import Gradients, Mistake, OnlyCarried
 from .problem import Problem
 from .steps import zeros
+from .values import other_values, rule_of
 
 
 def known_mistakes(
@@ -28,7 +29,7 @@ def known_mistakes(
             continue
         for fault in faults(t.op, len(t.inputs)):
             yield Mistake(describe(fault.text, t), _planted_at([k], lambda _, fault=fault: fault.rule))
-        for text, make in [*_other_values(problem, k), *_brackets(problem, k)]:
+        for text, make in [*other_values(problem, k), *_brackets(problem, k)]:
             yield Mistake(describe(text, t), _planted_at([k], make))
     if not all_of_them:
         return
@@ -50,7 +51,7 @@ def _only_carried(problem: Problem) -> Iterator[Mistake]:
     for k, t in enumerate(problem.steps[0].nodes):
         assert t.op is not None
         made = [(f.text, lambda _, f=f: f.rule) for f in faults(t.op, len(t.inputs))]
-        for text, make in [*made, *_other_values(problem, k)]:
+        for text, make in [*made, *other_values(problem, k)]:
             said = f"in what is carried back: {describe(text, t)}"
             for last in (True, False):
                 loop = OnlyCarried(lambda p, k=k, make=make: planted([s.nodes[k] for s in p.steps], make(p)), last)
@@ -58,7 +59,7 @@ def _only_carried(problem: Problem) -> Iterator[Mistake]:
 
 
 def _alike(problem: Problem) -> Iterator[tuple[str, list[int]]]:
-    """Operations that code writes once for all gates: one function for all, or a loop over the weights of one argument."""
+    """Operations that code writes once for all gates: one function, or a loop over the weights of one argument."""
     nodes, leaves = problem.steps[0].nodes, problem.steps[0].leaves
     groups = [
         ("", [k for k, t in enumerate(nodes) if t.op is not None and t.op.name == name])
@@ -102,90 +103,7 @@ def _planted_at(ks: Sequence[int], make: Callable[[Problem], Rule]) -> Callable[
     return gradients
 
 
-# ---- another value in a factor's place ---------------------------------------------------------
-Value = Callable[[Problem, int], Any]  # (problem, step) -> a raw array
-
-
-def _other_values(problem: Problem, k: int) -> Iterator[tuple[str, Callable[[Problem], Rule]]]:
-    """Faults of node k in which its rule is given another value of the same shape."""
-    t = problem.steps[0].nodes[k]
-    assert t.op is not None
-    if t.op.name in ("tanh", "sigmoid"):
-        for name, value in _values(problem, t):
-            yield f"{t.op.name}' taken at {name} where {{y}} is meant", _given(k, None, None, value)
-    elif t.op.name in ("mul", "matmul"):
-        for i in (0, 1):
-            for name, value in _values(problem, t.inputs[1 - i]):
-                yield f"{name} where {{{1 - i}}} is meant (in {{y}})", _given(k, i, 1 - i, value)
-            for text, value in _near_complements(problem, k, 1 - i):
-                yield f"{text} where {{{1 - i}}} is meant (in {{y}})", _given(k, i, 1 - i, value)
-
-
-def _near_complements(problem: Problem, k: int, j: int) -> Iterator[tuple[str, Value]]:
-    """For a factor 1 - z: 1 + z, 2 - z and z."""
-    x = problem.steps[0].nodes[k].inputs[j]
-    if x.op is None or x.op.name != "sub" or x.inputs[0].op is not None or x.inputs[0].ndim:
-        return
-    name = label(x.inputs[1])
-    forms: list[tuple[str, Callable[[Any], Any]]] = [
-        (f"1 + {name}", lambda z: z + 1),
-        (f"2 - {name}", lambda z: -z + 2),
-        (name, lambda z: z),
-    ]
-    for text, form in forms:
-        yield text, lambda p, t, form=form: form(p.steps[t].nodes[k].inputs[j].inputs[1].value)
-
-
-def _values(problem: Problem, true: Tensor) -> Iterator[tuple[str, Value]]:
-    """The named values of a step in this one's shape: of the step itself, then of its neighbours in time."""
-    step = problem.steps[0]
-    for name, x in step.leaves.items():
-        if x.shape == true.shape and x is not true:
-            yield name, lambda p, t, name=name: p.steps[t].leaves[name].value
-    for j, x in enumerate(step.nodes):
-        if x.name and x.shape == true.shape and x is not true:
-            after = " after the step" if x.name in step.leaves else ""
-            yield x.name + after, lambda p, t, j=j: p.steps[t].nodes[j].value
-    if not problem.whole or len(problem.steps) == 1:
-        return
-    named = next((n for n, x in step.leaves.items() if x is true and n not in problem.cell.params), None)
-    at = next((j for j, x in enumerate(step.nodes) if x is true and x.name), None)
-    for shift in (-1, 1):  # around the end, as Python's negative indices are
-        if named is not None:
-            yield (
-                f"{named} of step t{shift:+d}",
-                lambda p, t, s=shift: p.steps[(t + s) % p.T].leaves[named].value,
-            )
-        elif at is not None:
-            yield (
-                f"{true.name} of step t{shift:+d}",
-                lambda p, t, s=shift: p.steps[(t + s) % p.T].nodes[at].value,
-            )
-
-
-def _given(k: int, i: int | None, j: int | None, value: Value) -> Callable[[Problem], Rule]:
-    """The rule of node k with another value: for its output (j is None), or for input j in the gradient of input i."""
-
-    def make(problem: Problem) -> Rule:
-        op = problem.steps[0].nodes[k].op
-        assert op is not None and op.vjp is not None
-        true, step_of = op.vjp, {s.nodes[k].id: t for t, s in enumerate(problem.steps)}
-
-        def rule(g: Any, y: Tensor, *xs: Tensor, **params: Any) -> Sequence[Any]:
-            other = leaf(value(problem, step_of[y.id]))
-            if j is None:
-                return true(g, other, *xs, **params)
-            wrong = true(g, y, *(other if n == j else x for n, x in enumerate(xs)), **params)
-            return tuple(
-                w if n == i else d
-                for n, (w, d) in enumerate(zip(wrong, true(g, y, *xs, **params), strict=True))
-            )
-
-        return rule
-
-    return make
-
-
+# ---- another cotangent in its place ------------------------------------------------------------
 def _brackets(problem: Problem, k: int) -> Iterator[tuple[str, Callable[[Problem], Rule]]]:
     """Of two sums of cotangents that reach a gate, only one is multiplied by the gate's derivative."""
     t, names = problem.steps[0].nodes[k], problem.out_names
@@ -193,16 +111,14 @@ def _brackets(problem: Problem, k: int) -> Iterator[tuple[str, Callable[[Problem
         return
     for j, n in enumerate(names):
         others = " and ".join(f"d{m}" for m in names if m != n)
-        text = f"{t.op.name}' of {{y}} multiplies what comes from {others}, and not what comes from d{n}: brackets are missing"
-        yield text, _given_brackets(k, j)
+        text = f"{t.op.name}' of {{y}} multiplies what comes from {others}, and not what comes from d{n}"
+        yield f"{text}: brackets are missing", _given_brackets(k, j)
 
 
 def _given_brackets(k: int, j: int) -> Callable[[Problem], Rule]:
     def make(problem: Problem) -> Rule:
         (step,) = problem.steps
-        op = step.nodes[k].op
-        assert op is not None and op.vjp is not None
-        true, seeds = op.vjp, [leaf(c if i == j else zeros(c)) for i, c in enumerate(step.cotangents)]
+        true, seeds = rule_of(problem, k), [leaf(c if i == j else zeros(c)) for i, c in enumerate(step.cotangents)]
         (part,) = sweep(step.outs, seeds, [step.nodes[k]], graph=False)
 
         def rule(g: Any, y: Tensor, x: Tensor) -> Sequence[Any]:
@@ -213,14 +129,13 @@ def _given_brackets(k: int, j: int) -> Callable[[Problem], Rule]:
     return make
 
 
-# ---- another node's cotangent in its place -----------------------------------------------------
 def _other_cotangents(problem: Problem, wrong: set[str], judged: set[str]) -> Iterator[Mistake]:
     """What flows back into another node, taken for what flows back into this one, on the way to one of its inputs."""
     step = problem.steps[0]
     inner = [
         k
         for k, t in enumerate(step.nodes)
-        if t.op is not None and t.op.name in ("mul", "matmul", "add", "tanh", "sigmoid")
+        if t.op is not None and t.op.name in ("mul", "matmul", "add", "tanh", "sigmoid", "relu")
     ]
     for k in inner:
         t = step.nodes[k]
@@ -229,16 +144,14 @@ def _other_cotangents(problem: Problem, wrong: set[str], judged: set[str]) -> It
                 continue
             for j in inner:
                 if j != k and step.nodes[j].shape == t.shape:
-                    text = f"what flows back into {label(step.nodes[j])} where what flows back into {{y}} is meant (to {{{i}}})"
-                    yield Mistake(describe(text, t), _planted_at([k], _given_cotangent(k, i, j)))
+                    text = f"what flows back into {label(step.nodes[j])} where what flows back into {{y}} is meant"
+                    yield Mistake(describe(f"{text} (to {{{i}}})", t), _planted_at([k], _given_cotangent(k, i, j)))
 
 
 def _given_cotangent(k: int, i: int, j: int) -> Callable[[Problem], Rule]:
     def make(problem: Problem) -> Rule:
         (step,) = problem.steps
-        op = step.nodes[k].op
-        assert op is not None and op.vjp is not None
-        true = op.vjp
+        true = rule_of(problem, k)
         (other,) = sweep(step.outs, [leaf(c) for c in step.cotangents], [step.nodes[j]], graph=False)
 
         def rule(g: Any, y: Tensor, *xs: Tensor, **params: Any) -> Sequence[Any]:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .numpyfunctions import FUNCTIONS, MAKERS
+from .numpylike import Symbolic
 from .standin import MATH, NUMPY
 
 
@@ -58,7 +59,7 @@ class _Copies:
             space = self.spaces[id(own)] = dict(own)
             for name, value in own.items():
                 space[name] = self.value(value)
-            space["__builtins__"] = vars(builtins) | {"__import__": _import}
+            space["__builtins__"] = vars(builtins) | {"__import__": _import, "len": _len}
         return self.spaces[id(own)]
 
     def value(self, value: Any) -> Any:
@@ -80,6 +81,11 @@ def _theirs(fn: types.FunctionType) -> bool:
     """Whether a function is the author's own, or of a module of theirs: not of a library."""
     top = (fn.__module__ or "").partition(".")[0]
     return top not in {"numpy", "scipy", "minigrad"} and top not in sys.stdlib_module_names - {"__main__"}
+
+
+def _len(x: Any) -> Any:
+    """len, which Python itself lets be no symbolic size."""
+    return x.shape[0] if isinstance(x, Symbolic) and x.ndim else len(x)
 
 
 def _import(name: str, *args: Any) -> Any:

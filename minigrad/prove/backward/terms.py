@@ -77,8 +77,8 @@ def _steps(problem: Problem, wrong: Sum) -> tuple[int, ...]:
     found = set()
     for fs, _ in wrong.terms:
         at = [made.get(name) or _carried(name) for (name, _), _ in fs]
-        found.add(max(at, default=0))
-    return tuple(sorted(found - {0}))
+        found.add(max(1, *at, 1))  # what is carried out of step 1 is that step's
+    return tuple(sorted(found))
 
 
 def _carried(name: str) -> int:
