@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from emitter_faults import faults
+from emitter_faults import faults, overlapping
 from own_cells import OWN
 
 from minigrad.cells import CELLS
@@ -77,18 +77,29 @@ def table(cell, kernels, every=1):
     return planted, refused, equal
 
 
-@pytest.mark.parametrize(("name", "kernels"), [("rnn", False), ("gru", False), ("lstm", True)])
-def test_faults_in_the_text_are_refused(name, kernels):
-    planted, refused, equal = table(CELLS[name], kernels, every={"rnn": 1, "gru": 5, "lstm": 9}[name])
+SOME = [(CELLS["rnn"], False, 1), (CELLS["gru"], False, 5), (CELLS["lstm"], True, 9), (overlapping, False, 2)]
+
+
+@pytest.mark.parametrize(("cell", "kernels", "every"), SOME, ids=[c.name for c, _, _ in SOME])
+def test_faults_in_the_text_are_refused(cell, kernels, every):
+    planted, refused, equal = table(cell, kernels, every)
     assert planted.total() >= 20
     assert refused + equal == planted
     assert refused.total() > 0.9 * planted.total()
 
 
+def test_parts_overwritten_where_they_are_added_are_refused():
+    _, back = scans_of(overlapping)
+    (text,) = (t for t in texts(back.compiled) if "def loop(" in t)
+    wrong = [w for kind, w in faults(text) if kind == "overwritten, not added"]
+    verdicts = [judge(back, edit=lambda t, w=w: w if t == text else t).verdict for w in wrong]
+    assert verdicts == ["agrees", "refuted"]  # into zeros, the first may be written as well as added
+
+
 @pytest.mark.slow
 def test_every_fault_in_every_text_is_refused():
     kinds: dict[str, Counter] = {w: Counter() for w in ("planted", "refused", "equal")}
-    for cell in (*CELLS.values(), OWN["peephole_lstm"], OWN["normed_rnn"], OWN["two_speeds"]):
+    for cell in (*CELLS.values(), OWN["peephole_lstm"], OWN["normed_rnn"], OWN["two_speeds"], overlapping):
         for kernels in (False, True):
             for total, found in zip(kinds.values(), table(cell, kernels), strict=True):
                 total.update(found)

@@ -17,10 +17,14 @@ from ..bptt import Loss
 from ..layer import undecided
 from ..progress import Progress, silent
 from ..report import Check, Counterexample
-from ..step import size_text, whole_inputs
+from ..step import size_names, size_text, whole_inputs
 from ..witness import problem
 from .audit import audit, audit_scan
+from .emitted import STEPS, check_emitted
+from .everysize import check_every_size, same_text
 from .modular import modular_check as modular
+
+OTHER_SIZES = (5, 7, 11, 13, 19, 23)  # at which the text is compared: not the constants of usual cells
 
 
 def audit_check(cell: Cell, T: int, sizes: Mapping[str, int]) -> Check:
@@ -77,3 +81,48 @@ def modular_check(
         detail = f"the error bound says nothing: {detail}"
     seconds = time.perf_counter() - start
     return Check("modular", claim, found.verdict, seconds, detail, (), counterexample, sampled=True)
+
+
+def emitted_text_check(cell: Cell) -> Check:
+    """Whether the code that the fast path emits is that step and its vjp, for every size, batch and T.
+
+    Proved is the text, its numbers read as sizes. That it is the text at other sizes is looked at for one
+    choice of them, and stays a condition.
+    """
+    start, claim = (
+        time.perf_counter(),
+        "the emitted text = the recorded step and its vjp, for every size and T",
+    )
+    found, same = check_every_size(cell), False
+    if found:
+        same = same_text(cell, dict(zip([*size_names(cell), "batch"], OTHER_SIZES, strict=False)))
+    verdict, detail = ("proved", f"{found.compared} identities") if same else ("unknown", found.reason)
+    if found and not same:
+        detail = "at other sizes another text is emitted"
+    conditions = (*found.conditions, "the compiler emits one text, up to sizes") if same else ()
+    return Check("emitted", claim, verdict, time.perf_counter() - start, detail, conditions)
+
+
+def emitted_run_check(cell: Cell, sizes: Mapping[str, int]) -> Check:
+    """Whether what numpy makes of the emitted code, and of its kernels' text, is the plain scan, modulo a prime.
+
+    Exact there, and sampled, as `modular_check`.
+    """
+    start = time.perf_counter()
+    steps = ", ".join(map(str, STEPS))
+    claim = f"the code that runs = the plain scan, mod 2^61 - 1, T = {steps}, {size_text(sizes)}"
+    both = [check_emitted(cell, sizes, kernels=kernels) for kernels in (False, True)]
+    bad = next((f for verdict in ("refuted", "unknown") for f in both if f.verdict == verdict), None)
+    counterexample = None
+    if bad is None:
+        found = both[0]
+        lines, error = " and ".join(str(f.lines) for f in both), max(f.error for f in both)
+        detail = f"{lines} lines, without and with kernels; wrong code agrees with probability < {error:.1e}"
+        if not found.scans:
+            detail = "none of its scans is compiled: they run step by step"
+    else:
+        found, detail = bad, bad.reason
+        if bad.verdict == "refuted":
+            counterexample = Counterexample(bad.reason, (), None, "in floating point too")
+    seconds = time.perf_counter() - start
+    return Check("emitted run", claim, found.verdict, seconds, detail, (), counterexample, sampled=True)

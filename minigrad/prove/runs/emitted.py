@@ -211,7 +211,7 @@ def _at_one_point(
             if any(v is not w for v, w in zip(a.flat, b.flat, strict=True)) and (a != b).any()
         ]
         degree, unwritten = 0, []
-        for what, a, b in zip(_outputs(program, layout), found, plain, strict=True):
+        for what, a, b in zip(outputs(program, layout), found, plain, strict=True):
             try:
                 gap = to_field(a) - b if a.shape == b.shape else None
             except NeverWritten:
@@ -266,7 +266,7 @@ def _drawn(shape: tuple[int, ...], dtype: Any) -> Any:
     return FIELD.lift(whole) if dtype.kind == "b" else whole.astype(dtype)
 
 
-def _outputs(program: Program, layout: Layout) -> list[str]:
+def outputs(program: Program, layout: Layout) -> list[str]:
     """What each output of a scan is called in messages."""
     s, k = layout.n_state, layout.n_stack
     names = program.slot_names()

@@ -1,0 +1,116 @@
+"""The emitted text is right for every size: run on arrays of symbolic size, for every cell."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from emitter_faults import faults, overlapping
+from own_cells import OWN
+
+from minigrad.cells import CELLS
+from minigrad.domains.blocks import Size, Undecided
+from minigrad.prove.runs.emitted import check_emitted, differs_in_floats, scans_of, texts
+from minigrad.prove.runs.everysize import Reading, check_every_size, same_text
+
+ALL = {**CELLS, **OWN}
+every_cell = pytest.mark.parametrize("cell", ALL.values(), ids=list(ALL))
+
+
+@every_cell
+def test_the_text_is_proved_for_every_size(cell):
+    found = check_every_size(cell)
+    assert found.verdict == "proved", found.reason
+    assert found.compared >= 14
+    assert found.seconds < 1
+
+
+@pytest.mark.parametrize("how", [{"truncate": 2}, {"reverse": True}], ids=str)
+@pytest.mark.parametrize("cell", [CELLS["lstm"], CELLS["gru"], OWN["two_speeds"]], ids=lambda c: c.name)
+def test_reversed_and_truncated(cell, how):
+    assert check_every_size(cell, **how)
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "peephole_lstm", "projected_lstm"])
+def test_the_same_text_at_other_sizes(name):
+    one = ALL[name]
+    sizes = dict(
+        zip(dict.fromkeys(k for a in one.sizes.values() for s in a for k in s), (5, 3, 2), strict=False)
+    )
+    assert same_text(one, sizes | {"batch": 7})
+    assert same_text(one, {k: 64 for k in sizes} | {"batch": 32})
+
+
+def test_where_the_text_is_another_that_is_said():
+    """At n = 1 the compiler joins other work; a mean over 64 is a product with 1/64."""
+    assert not same_text(CELLS["lstm"], {"n": 1, "d": 1, "batch": 1})
+    assert same_text(OWN["normed_rnn"], {"n": 3, "d": 2, "batch": 2})
+    assert not same_text(OWN["normed_rnn"], {"n": 64, "d": 2, "batch": 2})
+    for sizes in (
+        {"n": 1, "d": 1, "batch": 1},
+        {"n": 2, "d": 1, "batch": 1},
+    ):  # which the other judge looks at
+        assert check_emitted(CELLS["lstm"], sizes)
+        assert check_emitted(OWN["normed_rnn"], sizes)
+
+
+def refused(one, every):
+    """(how many faults were planted, how many of them were not proved); the others must be none."""
+    planted = unproved = 0
+    for scan in scans_of(one, Reading(one).values):
+        for text in texts(scan.compiled):
+            for _, wrong in list(faults(text))[::every]:
+                edit = lambda t, text=text, wrong=wrong: wrong if t == text else t  # noqa: E731
+                planted += 1
+                if check_every_size(one, edit):
+                    assert not any(differs_in_floats(scan.compiled, scan, T, edit=edit) for T in (1, 2, 3)), (
+                        wrong
+                    )
+                else:
+                    unproved += 1
+    return planted, unproved
+
+
+def test_faults_in_the_text_are_not_proved():
+    planted, unproved = refused(CELLS["rnn"], 1)
+    assert planted > 35
+    assert unproved > 0.9 * planted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "cell", [CELLS["lstm"], CELLS["gru"], OWN["normed_rnn"], OWN["two_speeds"]], ids=lambda c: c.name
+)
+def test_every_fault_in_every_text_is_not_proved(cell):
+    planted, unproved = refused(cell, 1)
+    assert planted > 60
+    assert unproved > 0.9 * planted
+
+
+# ---- reading numbers as sizes --------------------------------------------------------------------
+def test_numbers_are_read_as_sums_of_sizes():
+    reading = Reading(CELLS["lstm_concat"])
+    n, d = reading.values["n"], reading.values["d"]
+    assert reading.of(4 * n) == Size(("n",) * 4)
+    assert reading.of((n + d, 3, slice(n, 2 * n))) == (
+        Size(("n", "d")),
+        3,
+        slice(Size(("n",)), Size(("n", "n"))),
+    )
+    text, names = reading.text(f"y = add(env[{n}], x[..., 0:{n}], empty((T, {n + d}), 'float64'))")
+    assert text == f"y = add(env[{n}], x[..., 0:size_{n}], empty((T, size_{n + d}), 'float64'))"
+    assert names == {f"size_{n}": Size(("n",)), f"size_{n + d}": Size(("n", "d"))}
+
+
+def test_a_number_that_is_no_sum_of_sizes_is_undecided():
+    with pytest.raises(
+        Undecided, match=re.escape("the number 1009 is not one sum of the sizes {'n': 37, 'd': 23")
+    ):
+        Reading(CELLS["rnn"]).of(1009)
+
+
+def test_what_is_undecided_is_unknown_and_named():
+    found = check_every_size(overlapping)
+    assert found.verdict == "unknown"
+    assert found.reason.startswith("Undecided: the number 36 is not one sum of the sizes {'n': 37,")
+    assert check_emitted(overlapping)
