@@ -159,7 +159,7 @@ REFUSED = [
     ),
     (lambda d, x: list(d), Undecided, "a loop or an index over the symbolic size b"),
     (lambda d, x: d[0], Undecided, "entry 0 of an axis of symbolic size b"),
-    (lambda d, x: d[:, 1:], Undecided, "entry 1 of the symbolic size|inside a block"),
+    (lambda d, x: d[:, 1:], Undecided, r"entry \d of the symbolic size|inside a block"),
     (lambda d, x: x[:, :2], Undecided, r"entry \d of the symbolic size|inside a block"),
     (lambda d, x: d[::-1], Undecided, "step -1"),
     (lambda d, x: d.reshape(-1), Undecided, "reshape of"),
