@@ -26,7 +26,7 @@ from ...engine.functions import unstack
 from ...engine.grad import reachable, sweep
 from ...engine.scan import scan
 from ..anysize import token_inputs
-from ..progress import Progress, silent
+from ..progress import Progress, silent, within
 
 SURE = 1e-6  # a larger error bound says nothing
 STEP = 1e-30  # of the complex step, which needs no care
@@ -90,9 +90,9 @@ def check_gradient(
     start = time.perf_counter()
     error, found = 1.0, []
     for trial in range(trials):
-        progress(f"point {trial + 1} of {trials}", trial / trials)
+        here = within(progress, f"point {trial + 1} of {trials}", trial / trials, (trial + 1) / trials)
         with fresh(seed * 1000 + trial) as field:
-            found.append(_trial(field, loss, arguments))
+            found.append(_trial(field, loss, arguments, here))
             error *= found[-1].error
             if found[-1].wrong or found[-1].misfit:
                 break
@@ -115,17 +115,20 @@ class _Trial(NamedTuple):
     misfit: str = ""
 
 
-def _trial(field: Field, loss: Loss, arguments: Arguments) -> _Trial:
+def _trial(field: Field, loss: Loss, arguments: Arguments, progress: Progress) -> _Trial:
+    progress("graph", 0)
     args = {k: leaf(_drawn(field, a), a.below is None and not a.fixed, k) for k, a in arguments.items()}
     with recording("all"):
         out = loss(args)
     nodes = reachable([out])
     _refuse_stops(nodes)
     wrt = {k: t for k, t in args.items() if t.requires_grad}
+    progress("gradient", 1 / 3)
     try:
         gs = sweep([out], [leaf(field.number(1))], list(wrt.values()), graph=False)
     except ShapeError as e:
         return _Trial((), 1.0, 0, 0, len(nodes), str(e))
+    progress("derivative", 2 / 3)
     directions = {k: field.random(*t.shape) for k, t in wrt.items()}
     shares = {k: _inner(field, g, directions[k]) for k, g in zip(wrt, gs, strict=True)}
     total = field.number(0)
