@@ -128,8 +128,9 @@ def prove_command(
 @cli.command("check")
 @cell_argument
 @click.argument("backward", metavar="FILE.py:FUNCTION")
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict and all findings as JSON.")
 @click.pass_context
-def check_command(ctx: click.Context, cell: Cell, backward: str) -> None:
+def check_command(ctx: click.Context, cell: Cell, backward: str, as_json: bool) -> None:
     """Judge a hand-written backward of CELL, in numpy.
 
     FUNCTION asks by name for what it needs (h, x, dh, ... for one step; xs, h0, dhs, ... for a sequence) and
@@ -145,21 +146,22 @@ def check_command(ctx: click.Context, cell: Cell, backward: str) -> None:
         raise click.UsageError(str(e)) from e
     with blaming(cell, TypeError), bar(backward) as progress:
         found = check_backward(cell, function, progress=progress)
-    click.echo(str(found))
+    click.echo(json.dumps(found.to_dict(), indent=2) if as_json else str(found))
     ctx.exit(STATUS[found.verdict])
 
 
 @cli.command("compare")
 @click.argument("a", type=CellType(), metavar="CELL")
 @click.argument("b", type=CellType(), metavar="CELL")
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict, the map and the difference as JSON.")
 @click.pass_context
-def compare_command(ctx: click.Context, a: Cell, b: Cell) -> None:
+def compare_command(ctx: click.Context, a: Cell, b: Cell, as_json: bool) -> None:
     """Prove two cells equal, under a map of weights if need be, or show where they differ."""
     from .prove import compare
 
     with blaming(a), blaming(b):
         found = compare(a, b)
-    click.echo(str(found))
+    click.echo(json.dumps(found.to_dict(), indent=2) if as_json else str(found))
     ctx.exit(0 if found else STATUS["unknown"] if found.verdict == "unknown" else STATUS["refuted"])
 
 

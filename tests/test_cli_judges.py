@@ -1,5 +1,7 @@
 """The commands that judge: check, compare, verify, prove --certificate; the exit status is the answer."""
 
+import json
+
 import pytest
 from click.testing import CliRunner
 
@@ -67,3 +69,20 @@ def test_wrong_usage_is_said(words, text):
     found = run(*words)
     assert found.exit_code != 0
     assert text in found.output
+
+
+def test_check_and_compare_print_json(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(RIGHT.replace("d @ U.T", "d @ U"))
+    found = run("check", "rnn", f"{file}:backward", "--json")
+    assert found.exit_code == 1
+    (finding,) = json.loads(found.output)["findings"]
+    assert finding["gradient"] == "dh"
+    assert finding["numpy"][-1].endswith("@ U.T")
+    same = json.loads(run("compare", "lstm", "torch_lstm", "--json").output)
+    assert "W_xi" in same["weights"]["weight_ih"]
+    assert same["point"] is None
+    other = json.loads(run("compare", "gru", "torch_gru", "--json").output)
+    assert other["verdict"] == "different"
+    assert other["mismatches"][0]["b"]
+    assert other["point"]["returned"] != other["point"]["right"]

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from ...cells.cell import Cell
 from ...engine.core import Tensor
@@ -45,6 +46,16 @@ class Comparison:
 
     def __str__(self) -> str:
         return f"{self.verdict}: {self.statement}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON types; weights: by parameter of b, in numpy's notation."""
+        w = self.weights
+        return {
+            "verdict": self.verdict, "statement": self.statement, "seconds": self.seconds,
+            "weights": {p: w.text(p) for p in w.values} if w else None,
+            "mismatches": [asdict(m) for m in self.mismatches],
+            "point": self.point and self.point.to_dict(),
+        }  # fmt: skip
 
     @property
     def weights(self) -> WeightMap | None:
