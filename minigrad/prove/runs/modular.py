@@ -85,7 +85,8 @@ def check_gradient(
 ) -> ModularCheck:
     """Whether the engine's gradient of loss, by every argument that is not fixed, is its derivative.
 
-    loss: from Tensors by name to a Tensor of one number. Raises ValueError if it stops gradients.
+    loss: from Tensors by name to a Tensor of one number. What stop_gradient holds counts as a constant; there
+    a difference is not refuted, as floating point cannot tell. Raises ValueError for one inside a scan.
     """
     start = time.perf_counter()
     error, found = 1.0, []
@@ -99,7 +100,8 @@ def check_gradient(
     last = found[-1]
     verdict = "refuted" if last.misfit else "agrees" if error < SURE else "unknown"
     if last.wrong:
-        verdict = "refuted" if _seen_in_floats(loss, arguments, last.wrong, seed) else "unknown"
+        seen = not last.stops and _seen_in_floats(loss, arguments, last.wrong, seed)
+        verdict = "refuted" if seen else "unknown"
     return ModularCheck(
         verdict, last.wrong, error, len(found), max(f.degree for f in found), max(f.values for f in found),
         last.nodes, time.perf_counter() - start, last.misfit,
@@ -113,6 +115,7 @@ class _Trial(NamedTuple):
     values: int
     nodes: int
     misfit: str = ""
+    stops: bool = False  # whether a gradient is stopped on purpose
 
 
 def _trial(field: Field, loss: Loss, arguments: Arguments, progress: Progress) -> _Trial:
@@ -121,7 +124,7 @@ def _trial(field: Field, loss: Loss, arguments: Arguments, progress: Progress) -
     with recording("all"):
         out = loss(args)
     nodes = reachable([out])
-    _refuse_stops(nodes)
+    stops = _stops(nodes)
     wrt = {k: t for k, t in args.items() if t.requires_grad}
     progress("gradient", 1 / 3)
     try:
@@ -140,7 +143,7 @@ def _trial(field: Field, loss: Loss, arguments: Arguments, progress: Progress) -
         one_by_one = {k: slope(field, out, nodes, {wrt[k].id: v}) for k, v in directions.items()}
         wrong = tuple(k for k, true in one_by_one.items() if (shares[k] - true).a.item())
     values = sum(map(len, field.asked.values()))
-    return _Trial(wrong, field.error(difference.degree), difference.degree, values, len(nodes))
+    return _Trial(wrong, field.error(difference.degree), difference.degree, values, len(nodes), "", stops)
 
 
 def _drawn(field: Field, a: Drawn) -> Any:
@@ -154,20 +157,19 @@ def _inner(field: Field, g: Tensor | None, v: Mod) -> Mod:
     return field.number(0) if g is None else field.sum(g.value * v, tuple(range(-v.ndim, 0)))
 
 
-def _refuse_stops(nodes: Sequence[Any]) -> None:
-    """Raise ValueError if a gradient is stopped on purpose, here or in the program of a scan."""
+def _stops(nodes: Sequence[Any]) -> bool:
+    """Whether a gradient is stopped on purpose. Raises ValueError if one is in the program of a scan."""
     for t in nodes:
-        if t.op is not None and t.op.name == "stop_gradient":
-            raise ValueError("stop_gradient: the gradient is not meant to be the derivative")
-        if (program := t.params.get("program")) is not None:
-            _refuse_stops(program.nodes)
+        if (program := t.params.get("program")) is not None and _stops(program.nodes):
+            raise ValueError("stop_gradient in a scan: unroll it, and what it holds is a constant")
+    return any(t.op is not None and t.op.name == "stop_gradient" for t in nodes)
 
 
 def slope(field: Field, out: Tensor, nodes: Sequence[Tensor], directions: Mapping[int, Mod]) -> Mod:
     """The derivative of out along directions (node id -> direction), forward through the graph."""
     known: dict[int, Any] = {}
     for t in nodes:
-        if t.op is None:
+        if t.op is None or t.op.name == "stop_gradient":
             known[t.id] = DUALS.lift(t.value)
             known[t.id].slope = directions.get(t.id)
         else:
@@ -219,7 +221,7 @@ def modular_check(
     the declared shapes; 3, 2, 4, 5, ... if not given. loss: l; by default <o_t, y_t> for random y_t, and as
     much of every final state, so that every output and state has a generic cotangent. classes: y_t are class
     indices. by: "unroll", the whole graph, or "scan". tokens: inputs that are indices; found if not given.
-    Raises ValueError for T < 1 and for a cell that stops gradients.
+    Raises ValueError for T < 1, and by scan for a cell that stops gradients.
     """
     if T < 1 or trials < 1:
         raise ValueError(f"modular_check: T = {T}, trials = {trials}; at least one of each is needed")
