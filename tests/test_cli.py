@@ -10,11 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from planted import planted, wrong_rules
 
 from minigrad._output import whole_file, whole_folder
 from minigrad.cells import CELLS, VARIANTS
 from minigrad.cells.find import CellFileError, CellNotFound, find_cell
 from minigrad.cli import main
+from minigrad.engine.core import TABLE
 from minigrad.prove import Check, Proof
 
 MINE = '''
@@ -227,17 +229,25 @@ def test_wrong_usage_is_status_2_is_named_and_leaves_nothing(run, tmp_path, monk
     assert files(tmp_path) == []
 
 
-@pytest.mark.parametrize(("name", "verdict", "status"), [("mine", "proved", 0), ("cut", "refuted", 1)])
-def test_the_exit_status_of_prove_is_the_verdict(run, mine, name, verdict, status):
-    code, out, _ = run("prove", f"{mine}:{name}")
-    assert code == status
-    assert re.match(rf".*\b{name}: {verdict} in ", out)
-    code, out, _ = run("prove", f"{mine}:{name}", "--json")
+@pytest.mark.parametrize(("rule", "verdict", "status"), [("right", "proved", 0), ("sign", "refuted", 1)])
+def test_the_exit_status_of_prove_is_the_verdict(run, mine, rule, verdict, status):
+    row = TABLE["tanh"]
+    with planted(row, (wrong_rules(row) | {"right": row.vjp})[rule]):
+        code, out, _ = run("prove", f"{mine}:mine")
+        assert code == status
+        assert re.match(rf".*\bmine: {verdict} in ", out)
+        code, out, _ = run("prove", f"{mine}:mine", "--json")
     assert code == status
     proof = json.loads(out)
     assert proof["verdict"] == verdict
     assert (proof["counterexample"] is not None) == (verdict == "refuted")
     assert verdict in {c["verdict"] for c in proof["checks"]}
+
+
+def test_a_gradient_that_is_stopped_is_a_condition(run, mine):
+    code, out, _ = run("prove", f"{mine}:cut")
+    assert code == 0
+    assert "provided that dL/dw takes what stop_gradient holds as a constant" in " ".join(out.split())
 
 
 def test_unknown_is_not_yes(run, monkeypatch):

@@ -14,7 +14,18 @@ from minigrad.domains.blocks import COMPARED, Shape, Size, without_common
 from minigrad.domains.floats import FLOATS
 from minigrad.domains.sizes import ATOMS, SIZES, Sized, Undecided, array, fresh, size_of, sized_tensor
 from minigrad.engine.core import TABLE, leaf
-from minigrad.engine.functions import concatenate, matmul, mean, one_hot, reshape, split, tanh, where
+from minigrad.engine.functions import (
+    concatenate,
+    exp,
+    log,
+    matmul,
+    mean,
+    one_hot,
+    reshape,
+    split,
+    tanh,
+    where,
+)
 from minigrad.engine.program import record
 from minigrad.engine.scan import Layout
 
@@ -237,17 +248,28 @@ def test_comparing_a_thing_with_itself_is_exact(row, result):
 
 def test_kinks_ties_indices_and_bases_are_conditions():
     assert not SIZES.conditions
-    x = sized_tensor("x", B, N)
+    x, y = sized_tensor("x", B, N), sized_tensor("y", B, N)
     for make, words in [
         (lambda: where(x > 0, x, -x), "kink"),
         (lambda: x.max(axis=-1), "share a maximum"),
         (lambda: one_hot(leaf(array("i", B, dtype=np.dtype("int64"))), n), "in range"),
-        (lambda: x**x, "positive"),
+        (lambda: y**x, "the base of a power whose exponent is an array is positive"),
+        (lambda: log(x), "arguments of log, of roots"),
+        (lambda: 1 / x, "no divisor is 0"),
     ]:
         before = set(SIZES.assumed)
         make()
         (new,) = SIZES.assumed - before
         assert words in new
+
+
+def test_what_shows_that_it_is_positive_needs_no_condition():
+    x = sized_tensor("x", B, N)
+    y = log(1 + x * x) + 1 / (1 + exp(x)) + 1 / (x**2 + 0.5) ** 0.5 + log(exp(x).sum()) + x / n
+    assert y.shape == (b, n)
+    assert not SIZES.conditions
+    log(1 + x)
+    assert SIZES.conditions
 
 
 def test_the_base_of_a_power_is_taken_to_be_positive():

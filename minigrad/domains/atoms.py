@@ -76,6 +76,23 @@ class Atoms:
         if u and _leading(u) > 0:
             self.positive.add(self._sign(u.scale(1 / Fraction(_leading(u)))))
 
+    def is_positive(self, u: Sum) -> bool:
+        """Whether each term shows that it is not negative, and one that it is positive; False says nothing."""
+        signs = [
+            min((self._least(name, p) for (name, _), p in fs), default=1) if c > 0 else -1
+            for (fs, _), c in u.terms.items()
+        ]
+        if signs and min(signs) >= 0 and max(signs) == 1:
+            return True
+        return bool(u) and _leading(u) > 0 and self._sign(u.scale(1 / Fraction(_leading(u)))) in self.positive
+
+    def _least(self, name: str, p: int) -> int:
+        """1 for a factor that is positive, 0 for one that is not negative, else -1."""
+        fn, u = self.definitions.get(name, ("", Sum()))
+        if name.startswith("#") or fn in ("exp", "sigmoid", "sqrt") or (fn == "let" and self.is_positive(u)):
+            return 1
+        return 0 if p % 2 == 0 and p > 0 else -1
+
     def _sign(self, u: Sum) -> str:
         return self.named("sign", u)[0]
 

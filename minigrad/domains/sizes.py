@@ -37,8 +37,10 @@ from .blocks import (
     without_common,
 )
 from .contractions import Sum
+from .elementary import POSITIVE
 from .kinks import Kinks
 from .merging import Merged, parts, regroup
+from .polynomial import DIVISOR
 from .symbols import exact
 
 __all__ = [
@@ -123,7 +125,7 @@ class Sized:
         return self._with(other, lambda a, b: a * b)
 
     def __truediv__(self, other: Any) -> Sized:
-        return self._with(other, lambda a, b: a * ATOMS.power(b, -1))
+        return self * (other if isinstance(other, Sized) else SIZES.number(other)).power(-1)
 
     def __radd__(self, other: Any) -> Sized:
         return self + other
@@ -142,7 +144,10 @@ class Sized:
 
     def power(self, q: Any) -> Sized:
         """Each entry to a rational power."""
-        return self.each(lambda e: ATOMS.power(e, _fraction(q)))
+        q = _fraction(q)
+        if q < 0 or q.denominator != 1:
+            SIZES.needs_positive(self, DIVISOR if q.denominator == 1 else POSITIVE)
+        return self.each(lambda e: ATOMS.power(e, q))
 
     def __bool__(self) -> bool:
         raise Undecided("a branch on the value of a tensor, which would then hold for some values only")
@@ -212,10 +217,17 @@ class Sizes(Kinks):
     def exp(self, x: Sized) -> Sized:
         return x.each(lambda e: ATOMS.atom("exp", e))
 
+    def needs_positive(self, x: Sized, condition: str) -> None:
+        """Note the condition, unless every entry shows that it is positive."""
+        if not all(ATOMS.is_positive(e) or _is_number(e) for e in x.entries.values()):
+            self.assumed.add(condition)
+
     def log(self, x: Sized) -> Sized:
+        self.needs_positive(x, POSITIVE)
         return x.each(lambda e: ATOMS.atom("log", e))
 
     def sqrt(self, x: Sized) -> Sized:
+        self.needs_positive(x, POSITIVE)
         return x.each(lambda e: ATOMS.atom("sqrt", e))
 
     def sin(self, x: Sized) -> Sized:

@@ -12,7 +12,7 @@ from ..domains.sizes import SIZES, array
 from ..engine.core import Tensor, leaf, node
 from ..engine.grad import reachable
 
-STOPPED = "what stop_gradient holds is a constant"
+STOPPED = "dL/dw takes what stop_gradient holds as a constant"
 
 
 def operations(outs: Sequence[Tensor]) -> list[Tensor]:
