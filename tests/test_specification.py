@@ -218,6 +218,17 @@ def test_errors_of_use():
         check_specification(matrix_state, "M_t = M_{t-1} + x_t")
 
 
+@pytest.mark.parametrize("product", [r" \odot ", " "])
+def test_a_parameter_that_is_one_number_in_the_code_is_one_in_the_equations(product):
+    @cell(h="n", x="d", W="d n", alpha="")
+    def leaky(h, /, x, *, W, alpha):
+        return (1 - alpha) * h + alpha * tanh(x @ W)
+
+    text = rf"h_t = (1 - \alpha) \odot h_{{t-1}} + \alpha{product}\tanh(W x_t)"
+    assert check_specification(leaky, text).verdict == "proved"
+    assert check_specification(leaky, text.replace("1 -", "2 -")).verdict == "refuted"
+
+
 def test_another_number_of_states_is_refuted():
     found = check_specification(CELLS["lstm"], GRU)
     assert found.verdict == "refuted"

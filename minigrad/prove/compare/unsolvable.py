@@ -48,7 +48,8 @@ def _instances(
     """The equation at every choice of its free indices."""
     span = _spans(e, dims)
     free = e.free()
-    for at in itertools.product(*(range(sizes[span[i]]) for i in free)):
+    # An index that stands in deltas alone is 0: that one instance holds at every size.
+    for at in itertools.product(*(range(sizes[span[i]] if i in span else 1) for i in free)):
         here = dict(zip(free, at, strict=True))
         out: Polynomial = {}
         for (fs, bound), c in e.terms.items():

@@ -17,7 +17,7 @@ from ...engine.functions import concatenate
 from .equations import Binary, Call, Concat, Equation, Expression, Name, Number, names
 from .words import EquationError
 
-COLUMN, ROW, VECTOR = "a matrix on the left", "a matrix on the right", "a vector"
+COLUMN, ROW, VECTOR, NUMBER = "a matrix on the left", "a matrix on the right", "a vector", "a number"
 
 
 class Unknown:
@@ -137,6 +137,9 @@ class Reading:
             return None
         if isinstance(e, Name):
             use = self.uses[k, e.at]
+            if use == "parameter" and self._is_number(e):
+                self._parameter(k, e, NUMBER, [])
+                return None
             if use == "parameter":
                 return self._parameter(k, e, VECTOR, [Unknown()])[0]
             return self.lengths["prev " * (use == "state") + e.text]
@@ -159,7 +162,10 @@ class Reading:
         """(matrix, vector, on which side) if this is a product of matrices; None if it is entry by entry."""
         if e.op not in ("@", "·"):
             return None
-        left, right = (isinstance(x, Name) and self.uses[k, x.at] == "parameter" for x in (e.a, e.b))
+        left, right = (
+            isinstance(x, Name) and self.uses[k, x.at] == "parameter" and not self._is_number(x)
+            for x in (e.a, e.b)
+        )  # fmt: skip
         if left and right:
             raise EquationError(
                 self.equations[k].text,
@@ -173,6 +179,10 @@ class Reading:
         if e.op == "@":
             raise EquationError(self.equations[k].text, e.at, "@ needs a parameter on one side: the matrix")
         return None
+
+    def _is_number(self, n: Name) -> bool:
+        """Whether the code has a single number of that name among its parameters."""
+        return n.text in self.code.params and self.code.sizes[n.text] == ()
 
     def _parameter(self, k: int, n: Name, use: str, sizes: list[Length]) -> list[Length]:
         known = self.params.setdefault(n.text, Parameter(use, sizes))
