@@ -111,17 +111,16 @@ def prove_command(
     ctx: click.Context, cell: Cell, as_json: bool, witness: bool, steps: int, certificate: str | None
 ) -> None:
     """Prove that the BPTT gradient of CELL is right."""
-    from ._output import whole_file
     from ._progress import bar
-    from .prove import certificate as make_certificate
     from .prove import prove
 
     with blaming(cell), bar(cell.name) as progress:
         proof = prove(cell, witness=witness, steps=steps, progress=progress)
-        if certificate:
-            with whole_file(certificate) as part:
-                part.write_text(json.dumps(make_certificate(cell)), encoding="utf-8")
+        if certificate and proof:
+            proof.save(certificate)
     click.echo(json.dumps(proof.to_dict(), indent=2) if as_json else str(proof))
+    if certificate and not proof:
+        click.echo(f"{certificate} is not written: only what is proved has a certificate", err=True)
     ctx.exit(STATUS[proof.verdict])
 
 
@@ -192,7 +191,7 @@ def verify_command(ctx: click.Context, file: str) -> None:
 
     try:
         wrong = verify_file(file)
-    except (ValueError, KeyError, TypeError) as e:
+    except (ValueError, OSError) as e:
         raise click.ClickException(f"{file}: {e}") from e
     click.echo(f"wrong: {', '.join(wrong)}" if wrong else "the certificate holds")
     ctx.exit(STATUS["refuted" if wrong else "proved"])

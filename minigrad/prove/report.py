@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from .._output import whole_file
+from ..domains.blocks import Undecided
 from .equality import Point
 
 VERDICTS = ("refuted", "unknown", "proved")  # the first of these that any check has is the proof's
@@ -71,12 +75,31 @@ class Proof:
     """A statement and its checks; true exactly if every check that it rests on is proved, and none refuted.
 
     measured: what was only measured in floating point, in words; it is no part of the proof.
+    certificate: makes what `save` writes; None if there is nothing of the kind.
     """
 
     subject: str
     statement: str
     checks: tuple[Check, ...]
     measured: tuple[str, ...] = ()
+    certificate: Callable[[], dict[str, Any]] | None = field(default=None, repr=False, compare=False)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Leave a certificate of the step at `path`, for `minigrad verify`: JSON, the same bytes each time.
+
+        A file that is there is replaced, by a whole one or not at all. Raises ValueError if the verdict is not
+        proved, or there is no certificate of such a proof; OSError if the file cannot be written.
+        """
+        if not self:
+            raise ValueError(f"{self.subject}: {self.verdict}; only what is proved has a certificate")
+        if self.certificate is None:
+            raise ValueError(f"{self.subject}: no certificate; there are some for the proofs of a cell's gradient")
+        try:
+            data = self.certificate()
+        except Undecided as e:
+            raise ValueError(f"{self.subject}: proved, but its step has no certificate: {e}") from e
+        with whole_file(path) as part:
+            part.write_text(json.dumps(data, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
     @property
     def verdict(self) -> str:

@@ -9,11 +9,13 @@ a few steps. The rows are those of the graph that really runs, so a wrong vjp is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ..cells.cell import Cell
 from ..engine.functions import mse
 from .bptt import Loss
+from .certificate import certificate
 from .layers import LAYERS, WITNESSES, Asked, run
 from .measure import measured
 from .progress import Progress, silent
@@ -57,7 +59,8 @@ def prove(
             checks += run([independent], asked)
     if not numbers.agree:
         checks.append(Check("numbers", "the ways agree at the given numbers", "unknown", 0.0, "they do not"))
-    return Proof(f"BPTT of {cell.name}", _statement(cell, checks), tuple(checks), numbers.notes)
+    made = partial(certificate, cell)
+    return Proof(f"BPTT of {cell.name}", _statement(cell, checks), tuple(checks), numbers.notes, made)
 
 
 def _statement(cell: Cell, checks: Sequence[Check]) -> str:
