@@ -46,20 +46,21 @@ cell_argument = click.argument("cell", type=CellType(), metavar="CELL")
 
 
 @contextmanager
-def blaming(cell: Cell, *expected: type[Exception]) -> Iterator[None]:
-    """Report what is wrong with the user's cell or file as such; let faults of ours pass.
+def blaming(whose: Any, *expected: type[Exception]) -> Iterator[None]:
+    """Report what is wrong with the user's cell, function or file as such; let faults of ours pass.
 
-    An exception that comes out of the cell's own code keeps that code's traceback.
+    An exception that comes out of the user's own code keeps that code's traceback.
     """
     from .cells.find import own_traceback
 
     try:
         yield
     except Exception as e:
-        file = cell.fn.__code__.co_filename
+        function = getattr(whose, "fn", whose)  # a Cell is its equations
+        file = function.__code__.co_filename
         through = any(f.f_code.co_filename == file for f, _ in traceback.walk_tb(e.__traceback__))
         if through and not file.startswith(str(Path(__file__).parent)):
-            raise click.ClickException(f"{cell.name} raised:\n{own_traceback(e, file)}") from e
+            raise click.ClickException(f"{function.__name__} raised:\n{own_traceback(e, file)}") from e
         if isinstance(e, (ValueError, OSError, *expected)):  # what the house raises for bad input
             raise click.ClickException(str(e)) from e
         raise
@@ -143,7 +144,7 @@ def check_command(ctx: click.Context, cell: Cell, backward: str, as_json: bool) 
         function = find_function(backward)
     except CellNotFound as e:
         raise click.UsageError(str(e)) from e
-    with blaming(cell, TypeError), bar(backward) as progress:
+    with blaming(cell, TypeError, NotImplementedError), blaming(function), bar(backward) as progress:
         found = check_backward(cell, function, progress=progress)
     click.echo(json.dumps(found.to_dict(), indent=2) if as_json else str(found))
     ctx.exit(STATUS[found.verdict])

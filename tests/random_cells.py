@@ -190,11 +190,8 @@ def _joined(d: Draft) -> tuple[str, str]:
 
 
 def _normal(d: Draft) -> tuple[str, str]:
-    """One in a cell: of two in series the formulas grow to minutes (146 s, 2026-11-21)."""
     v = d.axis()
     size = d.values[v]
-    if any("norm" in line or "var" in line for line in d.lines):
-        return f"mg.softmax({v})", size
     kind = d.one_of(["softmax", "layer_norm", "layer_norm with a gain"])
     if kind.endswith("gain"):
         return f"mg.layer_norm({v}, {d.param(size)}, {d.param(size)})", size
@@ -202,9 +199,7 @@ def _normal(d: Draft) -> tuple[str, str]:
 
 
 def _reduced(d: Draft) -> tuple[str, str]:
-    several = any("norm" in line or "var" in line for line in d.lines)
-    kind = d.one_of([r for r in REDUCE if not (several and "var" in r)])
-    return kind.format(d.axis(), "axis=-1, keepdims=True"), "1"
+    return d.one_of(REDUCE).format(d.axis(), "axis=-1, keepdims=True"), "1"
 
 
 def _looked_up(d: Draft) -> tuple[str, str]:

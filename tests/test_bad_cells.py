@@ -1,4 +1,4 @@
-"""Bad cells: each is refused with its file and line, by every question asked of it, never passed in silence."""
+"""Bad cells and backwards: refused with file and line by every question, never passed in silence."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import pytest
 
 import minigrad as mg
 from minigrad.cells import CELLS
+from minigrad.cells.find import find_function
 from minigrad.cli import main
 from minigrad.prove import check_backward, compare, derive, prove
-from minigrad.prove.effects import CellError
+from minigrad.prove.backward.numpyops import Unsupported
+from minigrad.prove.effects import ImpureError
 from minigrad.prove.purity import check_function
 
 HEAD = """
@@ -38,7 +40,7 @@ def halved_while_large(h):
 @cell(h="n", x="d", W="d n")
 def bad(h, /, x, *, W):
 """
-ALONE = "a step must do nothing but compute what it returns"
+ALONE = "it must do nothing but compute what it returns"
 ARGUMENT = "what changes from run to run must be an argument"
 RETURN = "return mg.tanh(x @ W + h)"
 BRANCH = "a branch on a tensor's value cannot be recorded"
@@ -46,47 +48,49 @@ A_NUMBER, AN_ARRAY = "its value as a number cannot be recorded", "its value as a
 SHAPE = r"bad: state h enters with shape \(.*\) float64 and leaves with"
 TYPE = "where a tensor is meant; return the new value of h"
 
+IMPURE, TRACE, ShapeError = ImpureError, mg.TraceError, mg.ShapeError
+
 # kind -> (body, the line that is named, error, what the message says)
 BAD = {
-    "appends to a list": (f"SEEN.append(1)\n{RETURN}", "SEEN.append", CellError, f"changes SEEN; {ALONE}"),
-    "appends in a helper": ("return mg.tanh(remember(x @ W + h))", "SEEN.append", CellError, "changes SEEN"),
-    "writes a global": (f"global COUNT\nCOUNT += 1\n{RETURN}", "COUNT +=", CellError, "changes COUNT"),
-    "writes an array": (f"TABLE[0] += 1\n{RETURN}", "TABLE", CellError, "changes TABLE"),
-    "writes an attribute": (f"Config.scale *= 2\n{RETURN}", "Config", CellError, "changes Config"),
-    "prints": (f"print('step')\n{RETURN}", "print", CellError, f"calls print; {ALONE}"),
-    "opens a file": (f"open(__file__).close()\n{RETURN}", "open", CellError, f"calls open; {ALONE}"),
-    "changes an argument": (f"h.value[...] = 0\n{RETURN}", "def bad", CellError, "its argument h in place"),
+    "appends to a list": (f"SEEN.append(1)\n{RETURN}", "SEEN.append", IMPURE, f"changes SEEN; {ALONE}"),
+    "appends in a helper": ("return mg.tanh(remember(x @ W + h))", "SEEN.append", IMPURE, "changes SEEN"),
+    "writes a global": (f"global COUNT\nCOUNT += 1\n{RETURN}", "COUNT +=", IMPURE, "changes COUNT"),
+    "writes an array": (f"TABLE[0] += 1\n{RETURN}", "TABLE", IMPURE, "changes TABLE"),
+    "writes an attribute": (f"Config.scale *= 2\n{RETURN}", "Config", IMPURE, "changes Config"),
+    "prints": (f"print('step')\n{RETURN}", "print", IMPURE, f"calls print; {ALONE}"),
+    "opens a file": (f"open(__file__).close()\n{RETURN}", "open", IMPURE, f"calls open; {ALONE}"),
+    "changes an argument": (f"h.value[...] = 0\n{RETURN}", "def bad", IMPURE, "its argument h in place"),
     "writes into a tensor": (f"h[0] = 1\n{RETURN}", "h[0]", TypeError, "a tensor is never changed in place"),
-    "numpy.random": (f"{RETURN} * np.random.rand()", "return", CellError, f"numbers from numpy.random; {ARGUMENT}"),
-    "a generator": (f"{RETURN} * RNG.normal()", "return", CellError, f"random numbers from RNG; {ARGUMENT}"),
-    "a new generator": (f"{RETURN} * np.random.default_rng().normal()", "return", CellError, "the operating system"),
-    "random": (f"{RETURN} * random.gauss(0, 1)", "return", CellError, f"draws random numbers .*{ARGUMENT}"),
-    "a coin": (f"if random.random() < 2:\n    {RETURN}", "if random", CellError, "draws random numbers with"),
-    "randn": (f"{RETURN} * mg.randn(1)", "return", CellError, "random numbers from minigrad's generator"),
-    "the clock": (f"{RETURN} * time.time()", "return", CellError, f"reads the clock with time; {ARGUMENT}"),
-    "the date": (f"{RETURN} * datetime.datetime.now().day", "return", CellError, "reads the clock with now"),
-    "the address of an object": (f"{RETURN} * (id(object()) % 9 + id([h]))", "return", CellError, "again on the same"),
-    "if": (f"if h[..., 0].sum() > 0:\n    {RETURN}\nreturn h", "if h", mg.TraceError, BRANCH),
-    "while": ("return mg.tanh(halved_while_large(h) + x @ W)", "while", mg.TraceError, BRANCH),
-    "bool": (f"{RETURN} * bool(mg.sum(h))", "return", mg.TraceError, BRANCH),
-    "float": (f"{RETURN} * float(mg.sum(h))", "return", mg.TraceError, A_NUMBER),
-    "int": (f"{RETURN} * int(mg.sum(h))", "return", mg.TraceError, A_NUMBER),
-    "item": (f"{RETURN} * mg.sum(h).item()", "return", mg.TraceError, A_NUMBER),
-    "numpy()": (f"{RETURN} * h.numpy().max()", "return", mg.TraceError, AN_ARRAY),
-    "np.asarray": (f"{RETURN} + np.asarray(h)", "return", mg.TraceError, AN_ARRAY),
+    "numpy.random": (f"{RETURN} * np.random.rand()", "return", IMPURE, f"numbers from numpy.random; {ARGUMENT}"),
+    "a generator": (f"{RETURN} * RNG.normal()", "return", IMPURE, f"random numbers from RNG; {ARGUMENT}"),
+    "a new generator": (f"{RETURN} * np.random.default_rng().normal()", "return", IMPURE, "operating system"),
+    "random": (f"{RETURN} * random.gauss(0, 1)", "return", IMPURE, f"draws random numbers .*{ARGUMENT}"),
+    "a coin": (f"if random.random() < 2:\n    {RETURN}", "if random", IMPURE, "draws random numbers with"),
+    "randn": (f"{RETURN} * mg.randn(1)", "return", IMPURE, "random numbers from minigrad's generator"),
+    "the clock": (f"{RETURN} * time.time()", "return", IMPURE, f"reads the clock with time; {ARGUMENT}"),
+    "the date": (f"{RETURN} * datetime.datetime.now().day", "return", IMPURE, "reads the clock with now"),
+    "the address of an object": (f"{RETURN} * (id(object()) % 9 + id([h]))", "return", IMPURE, "on the same"),
+    "if": (f"if h[..., 0].sum() > 0:\n    {RETURN}\nreturn h", "if h", TRACE, BRANCH),
+    "while": ("return mg.tanh(halved_while_large(h) + x @ W)", "while", TRACE, BRANCH),
+    "bool": (f"{RETURN} * bool(mg.sum(h))", "return", TRACE, BRANCH),
+    "float": (f"{RETURN} * float(mg.sum(h))", "return", TRACE, A_NUMBER),
+    "int": (f"{RETURN} * int(mg.sum(h))", "return", TRACE, A_NUMBER),
+    "item": (f"{RETURN} * mg.sum(h).item()", "return", TRACE, A_NUMBER),
+    "numpy()": (f"{RETURN} * h.numpy().max()", "return", TRACE, AN_ARRAY),
+    "np.asarray": (f"{RETURN} + np.asarray(h)", "return", TRACE, AN_ARRAY),
     "a ufunc": ("return mg.tensor(np.tanh(x @ W + h))", "return", TypeError, "call minigrad's function"),
-    "the raw value": ("return mg.tanh(x @ W) + mg.tensor(h.value)", "return", CellError, "keeps numbers of the run"),
-    "a branch on it": (f"if h.value.sum() > 0:\n    {RETURN}\nreturn mg.sin(h)", "return mg.tanh", CellError, "keeps"),
-    "yields": ("yield mg.tanh(h + x @ W)", "def bad", CellError, "return the new state, do not yield it"),
-    "three states": ("y = h + x @ W\nreturn y, y, y", "def bad", mg.ShapeError, "bad: returned 3 values; it has the"),
-    "nothing": ("mg.tanh(x @ W + h)", "def bad", mg.TraceError, f"bad: returned nothing {TYPE}"),
-    "a dict": ("return {'h': h + x @ W}", "def bad", mg.TraceError, f"bad: returned a dict {TYPE}"),
-    "text": ("return 'h'", "def bad", mg.TraceError, f"bad: returned a str {TYPE}"),
-    "a number": ("return 0.0", "def bad", mg.TraceError, f"bad: returned a float {TYPE}"),
-    "an array": ("return np.zeros(h.shape)", "def bad", mg.TraceError, f"bad: returned a ndarray {TYPE}"),
-    "a state that grows": ("return mg.concatenate([h, x], axis=-1)", "def bad", mg.ShapeError, SHAPE),
-    "a batch that shrinks": ("return mg.sum(h + x @ W, axis=0, keepdims=True)", "def bad", mg.ShapeError, SHAPE),
-    "shapes that do not fit": ("return mg.tanh(x @ W @ W + h)", "return", mg.ShapeError, "inner sizes"),
+    "the raw value": ("return mg.tanh(x @ W) + mg.tensor(h.value)", "return", IMPURE, "keeps numbers of the run"),
+    "a branch on it": (f"if h.value.sum() > 0:\n    {RETURN}\nreturn mg.sin(h)", "return mg.tanh", IMPURE, "keeps"),
+    "yields": ("yield mg.tanh(h + x @ W)", "def bad", IMPURE, "return the new state, do not yield it"),
+    "three states": ("y = h + x @ W\nreturn y, y, y", "def bad", ShapeError, "bad: returned 3 values; it has the"),
+    "nothing": ("mg.tanh(x @ W + h)", "def bad", TRACE, f"bad: returned nothing {TYPE}"),
+    "a dict": ("return {'h': h + x @ W}", "def bad", TRACE, f"bad: returned a dict {TYPE}"),
+    "text": ("return 'h'", "def bad", TRACE, f"bad: returned a str {TYPE}"),
+    "a number": ("return 0.0", "def bad", TRACE, f"bad: returned a float {TYPE}"),
+    "an array": ("return np.zeros(h.shape)", "def bad", TRACE, f"bad: returned a ndarray {TYPE}"),
+    "a state that grows": ("return mg.concatenate([h, x], axis=-1)", "def bad", ShapeError, SHAPE),
+    "a batch that shrinks": ("return mg.sum(h + x @ W, axis=0, keepdims=True)", "def bad", ShapeError, SHAPE),
+    "shapes that do not fit": ("return mg.tanh(x @ W @ W + h)", "return", ShapeError, "inner sizes"),
     "an exception of its own": ("return {}['h']", "return", KeyError, "h"),
 }  # fmt: skip
 
@@ -166,6 +170,65 @@ def test_the_second_cell_of_a_comparison_too(written, capsys):
         main(["compare", "rnn", f"{file}:bad"])
     assert exit.value.code == 2
     assert "fault of minigrad" not in capsys.readouterr().err
+
+
+# ---- a bad backward ----------------------------------------------------------------------------------
+BACK_HEAD = (
+    HEAD[: HEAD.index("@cell")]
+    + """
+def back(dh, h, i, W, U, b):
+    y = np.tanh(i @ W + h @ U + b)
+    d = dh * (1 - y * y)
+    g = {"W": i.T @ d, "U": h.T @ d, "b": d.sum(axis=0), "i": d @ W.T, "h": d @ U.T}
+"""
+)
+WANTED = "return a dict of arrays, the gradients by argument"
+BAD_BACKWARD = {
+    "appends to a list": ("SEEN.append(1)\nreturn g", "SEEN.append", IMPURE, f"changes SEEN; {ALONE}"),
+    "adds to a global": ("TABLE[0] += 1\nreturn g", "TABLE", IMPURE, "changes TABLE"),
+    "prints": ("print(d)\nreturn g", "print", IMPURE, "calls print"),
+    "the clock": ("return g | {'b': time.time() * g['b']}", "return g", IMPURE, "reads the clock"),
+    "random": ("return g | {'b': random.random() * g['b']}", "return g", IMPURE, "draws random numbers"),
+    "numpy.random": ("return g | {'b': np.random.rand() * g['b']}", "return g", IMPURE, "from numpy.random"),
+    "a fixed seed": ("r = np.random.default_rng(0)\nreturn g", "r = ", Unsupported, "a gradient is not random"),
+    "np.fft": ("f = np.fft.fft(d)\nreturn g", "f = ", Unsupported, "np.fft.fft is not understood here"),
+    "np.linalg": ("f = np.linalg.norm(d)\nreturn g", "f = ", Unsupported, "np.linalg.norm is not understood"),
+    "np.vectorize": ("f = np.vectorize(abs)(d)\nreturn g", "f = ", Unsupported, "code that wants plain numbers"),
+    "if": ("if d.sum() > 0:\n    return g\nreturn g", "if d", Unsupported, "a branch on the value of an array"),
+    "float": ("return g | {'b': float(d[0, 0]) * g['b']}", "return g", Unsupported, "a plain number was wanted"),
+    "item": ("return g | {'b': d.sum().item() * g['b']}", "return g", Unsupported, r"\.item\(\) is not understood"),
+    "yields": ("yield g", "def back", ValueError, f"returned a generator; {WANTED}"),
+    "nothing": ("", "def back", ValueError, f"back returned nothing; {WANTED}"),
+    "text": ("return g | {'b': 'b'}", "def back", ValueError, f"a str as the gradient of b; {WANTED}"),
+    "an exception": ("return {}['W']", "return", RuntimeError, "KeyError: 'W'"),
+}  # fmt: skip
+
+
+def write_backward(folder, body):
+    file = folder / "back.py"
+    file.write_text(BACK_HEAD + "".join(f"    {line}\n" for line in body.splitlines()))
+    return file
+
+
+@pytest.mark.parametrize("kind", BAD_BACKWARD)
+def test_a_bad_backward_is_refused_with_its_file_and_line(kind, tmp_path):
+    body, start, error, text = BAD_BACKWARD[kind]
+    file = write_backward(tmp_path, body)
+    with pytest.raises(error, match=rf"{text}(.|\n)*in {re.escape(str(file))}:{number(file, start)}: "):
+        check_backward(CELLS["rnn"], find_function(f"{file}:back"))
+
+
+@pytest.mark.parametrize("kind", BAD_BACKWARD)
+def test_the_command_says_so_of_a_backward_too(kind, tmp_path, capsys):
+    body, start, _, text = BAD_BACKWARD[kind]
+    file = write_backward(tmp_path, body)
+    with pytest.raises(SystemExit) as exit:
+        main(["check", "rnn", f"{file}:back"])
+    err = capsys.readouterr().err
+    assert exit.value.code == 2
+    assert re.search(text, err)
+    assert f"{file}:{number(file, start)}: " in err
+    assert "fault of minigrad" not in err
 
 
 # ---- what is a function is not refused -------------------------------------------------------------

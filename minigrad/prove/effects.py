@@ -20,20 +20,20 @@ from ..engine.core import Tensor
 from ..engine.memo import names_in
 from ..engine.watch import is_machinery
 
-ALONE = "a step must do nothing but compute what it returns: it is recorded, and then the recording runs"
+ALONE = "it must do nothing but compute what it returns, as it may be run any number of times, or none"
 ARGUMENT = "what changes from run to run must be an argument, such as an input"
 GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 LIBRARIES = tuple(os.path.dirname(str(m.__file__)) + os.sep for m in (os, np))
 DEPTH, WIDTH = 4, 1000  # how far a look into lists, dicts and objects goes
 
 
-class CellError(ValueError):
-    """A cell that is not a function of its arguments: what it does, where, and what to do instead."""
+class ImpureError(ValueError):
+    """A cell or backward that is not a function of its arguments: what it does, where, what to do instead."""
 
 
 @contextmanager
 def without_effects(who: str, fn: Any, again: Callable[[], Any]) -> Iterator[None]:
-    """Raises CellError, with file and line, if the block draws random numbers, prints, or changes anything.
+    """Raises ImpureError, with file and line, if the block draws random numbers, prints, or changes anything.
 
     fn: the function whose world is looked at. again: what the block does, to find the line by.
     """
@@ -46,8 +46,8 @@ def without_effects(who: str, fn: Any, again: Callable[[], Any]) -> Iterator[Non
         return
     place = _line_that_changes(changed, fn, again)
     if isinstance(_outside(fn).get(changed), GENERATORS):
-        raise CellError(f"{who} draws random numbers from {changed}; {ARGUMENT} {place}")
-    raise CellError(f"{who} changes {changed}; {ALONE} {place}")
+        raise ImpureError(f"{who} draws random numbers from {changed}; {ARGUMENT} {place}")
+    raise ImpureError(f"{who} changes {changed}; {ALONE} {place}")
 
 
 # ---- what there is to change -----------------------------------------------------------------------
@@ -144,7 +144,7 @@ def _frozen(state: Any) -> Any:
 # ---- calls that compute nothing --------------------------------------------------------------------
 @contextmanager
 def _calls(who: str, files: set[str]) -> Iterator[None]:
-    """Raises CellError after the block if code of these files called what prints, reads a clock, and the like."""
+    """Raises ImpureError after the block if code of these files called what prints, reads a clock, and the like."""
     seen: list[str] = []
 
     def profile(frame: FrameType, event: str, arg: Any) -> None:
@@ -158,7 +158,7 @@ def _calls(who: str, files: set[str]) -> Iterator[None]:
     finally:
         sys.setprofile(before)
     if seen:
-        raise CellError(seen[0])
+        raise ImpureError(seen[0])
 
 
 def _effect(called: Any) -> str:
@@ -219,7 +219,8 @@ def is_users(code: CodeType) -> bool:
 
 def definition(fn: Any) -> str:
     """Where a function is defined."""
-    file, first = fn.__code__.co_filename, fn.__code__.co_firstlineno
+    code = getattr(fn, "__func__", fn).__code__
+    file, first = code.co_filename, code.co_firstlineno
     numbers = range(first, first + 20)  # decorators come first
     return line(file, next((k for k in numbers if "def " in linecache.getline(file, k)), first))
 

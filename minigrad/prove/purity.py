@@ -27,7 +27,7 @@ import numpy as np
 from ..cells.cell import Cell
 from ..engine.core import Tensor
 from ..engine.program import Program, hashable, record
-from .effects import ALONE, ARGUMENT, CellError, definition, fingerprint, is_users, line, without_effects
+from .effects import ALONE, ARGUMENT, ImpureError, definition, fingerprint, is_users, line, without_effects
 from .step import default_sizes, indices, whole_inputs
 
 RANGES = [(0.1, 0.9), (0.1, 0.9), (-0.9, -0.1), (-0.9, 0.9)]
@@ -36,11 +36,11 @@ RANGES = [(0.1, 0.9), (0.1, 0.9), (-0.9, -0.1), (-0.9, 0.9)]
 def check_function(cell: Cell) -> None:
     """Run the cell on numbers and see that it is a function of its arguments alone.
 
-    Raises CellError, with file and line, for an effect, randomness, or a result that hangs on more than the
+    Raises ImpureError, with file and line, for an effect, randomness, or a result that hangs on more than the
     arguments; TraceError, TypeError and ShapeError, with file and line too, for what cannot be recorded.
     """
     if inspect.isgeneratorfunction(cell.fn):
-        raise CellError(
+        raise ImpureError(
             f"{cell.name} is a generator: return the new state, do not yield it {definition(cell.fn)}"
         )
     with _placed(cell), np.errstate(all="ignore"):
@@ -51,7 +51,7 @@ def check_function(cell: Cell) -> None:
     why = f"computes something else when it runs again on the same numbers; {ARGUMENT}"
     for other in (again, *others):
         if first.key != other.key:
-            raise CellError(f"{cell.name} {why} {_first_difference(cell, first, other)}")
+            raise ImpureError(f"{cell.name} {why} {_first_difference(cell, first, other)}")
         why = "keeps numbers of the run that is recorded; compute with tensors, not with their .value"
 
 
@@ -66,7 +66,7 @@ def _numbers(cell: Cell, whole: frozenset[str], low: float, high: float) -> dict
 
 
 def _observed(cell: Cell, values: dict[str, np.ndarray], watch: bool) -> Program:
-    """The program of one run. Raises CellError for what the run does besides."""
+    """The program of one run. Raises ImpureError for what the run does besides."""
 
     def run(watch: bool) -> Program:
         return record(partial(_step, cell), [v.copy() for v in values.values()], list(values), watch)[0]
@@ -82,7 +82,7 @@ def _step(cell: Cell, *xs: Tensor) -> tuple[Tensor, ...]:
     new, y = cell.advance(xs[:k], xs[k:last], dict(zip(cell.params, xs[last:], strict=True)))
     for name, x, was in zip(cell.states + cell.inputs + cell.params, xs, before, strict=True):
         if fingerprint(x.value) != was:
-            raise CellError(
+            raise ImpureError(
                 f"{cell.name} changes its argument {name} in place; {ALONE} {definition(cell.fn)}"
             )
     return (*new, y)
@@ -126,4 +126,4 @@ def _frames(e: Exception) -> Iterator[tuple[CodeType, int]]:
         tb = tb.tb_next
 
 
-__all__ = ["CellError", "check_function"]
+__all__ = ["ImpureError", "check_function"]

@@ -39,7 +39,7 @@ def prove(
     finite field; the time they take is linear in it. progress: called with the layer that begins and the
     part that is behind it, from 0 to 1.
     state, xs, params, targets: numbers, if the ways to the gradient are to be compared at them too.
-    Raises TypeError for what is not a cell; CellError for one that is not a function of its arguments (see
+    Raises TypeError for what is not a cell; ImpureError for one that is not a function of its arguments (see
     purity.py); TraceError if it branches on a tensor's value; ShapeError if shapes do not fit, or the cell
     does not keep its states; ValueError for NaN or inf among the numbers, and for steps < 1.
     """

@@ -9,18 +9,21 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ...cells.cell import Cell
 from ...domains.sizes import Sized, Undecided
+from ..effects import definition, without_effects
 from .numpylike import Symbolic, raw
 from .numpyops import Unsupported
 from .pose import floats, pose, sizes_of
 from .problem import Problem, Reading
 from .rebind import rebound
 
+RETURN = "return a dict of arrays, the gradients by argument"
 READINGS = (Reading(), Reading(time=1), Reading(batch=False))
 
 
@@ -61,7 +64,15 @@ def call_floats(backward: Callable[..., Any], problem: Problem) -> dict[str, np.
     with located(backward), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         result = backward(*positional, **named)
-    return {k: np.asarray(v, dtype=float) for k, v in by_argument(result, problem, backward.__name__).items()}
+        if result is None or inspect.isgenerator(result):
+            what = "nothing" if result is None else "a generator"
+            raise ValueError(f"{backward.__name__} returned {what}; {RETURN} {definition(backward)}")
+        values = by_argument(result, problem, backward.__name__)
+        for k, v in values.items():
+            if np.asarray(v).dtype.kind not in "fiubc":
+                what = f"a {type(v).__name__} as the gradient of {k}"
+                raise ValueError(f"{backward.__name__} returned {what}; {RETURN} {definition(backward)}")
+        return {k: np.asarray(v, dtype=float) for k, v in values.items()}
 
 
 def call_exact(backward: Callable[..., Any], problem: Problem) -> dict[str, Sized]:
@@ -130,8 +141,9 @@ def located(backward: Any) -> Iterator[None]:
         lines = [f for f in traceback.extract_tb(e.__traceback__) if f.filename == own]
         if lines and "\n  in " not in str(e):
             text = f"{e}\n  in {own}:{lines[-1].lineno}: {lines[-1].line}"
-            e = type(e)(text) if type(e) in _PLAIN else RuntimeError(f"{type(e).__name__}: {text}")
-            raise e from None
+            new = type(e)(text) if type(e) in _PLAIN else RuntimeError(f"{type(e).__name__}: {text}")
+            told = isinstance(e, (Unsupported, Undecided))  # what is the matter; the rest keeps its traceback
+            raise (new if told else new.with_traceback(e.__traceback__)) from None
         raise
 
 
@@ -185,7 +197,8 @@ def choose_reading(cell: Cell, backward: Callable[..., Any], T: int | None) -> N
         except (TypeError, ValueError, IndexError, AttributeError, RuntimeError) as e:
             errors.append(e)
             continue
-        again = call_floats(backward, run.problem)
+        with without_effects(backward.__name__, backward, partial(call_floats, backward, run.problem)):
+            again = call_floats(backward, run.problem)
         run.pure = all(np.array_equal(g, again[k], equal_nan=True) for k, g in run.got.items())
         ran.append(run)
         if not run.misshapen():

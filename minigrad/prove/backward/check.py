@@ -76,7 +76,7 @@ def check_backward(
     Arrays have a batch axis and time first, unless the function needs them otherwise.
     steps: the numbers of steps that a whole-sequence function is judged at; one step needs none. progress:
     called with what is judged now and the part that is behind it, from 0 to 1.
-    Raises CellError for a cell that is not a function of its arguments (see purity.py); Unsupported or
+    Raises ImpureError for a cell that is not a function of its arguments (see purity.py); Unsupported or
     Undecided, with the function's line, for numpy that is not understood; TypeError
     for a function that asks for what is not known; ValueError if the cell's own vjp is wrong.
     """

@@ -86,7 +86,7 @@ def compare(a: Cell, b: Cell, weights: Given | None = None) -> Comparison:
     weights: for each parameter of b, a function of the dict of a's parameters in Tensor operations, or the
     name of one of them; then just this map is judged. Without it a map is searched for, in both directions:
     gates in another order, biases merged, blocks stacked or transposed, a gate turned into one minus it, ...
-    Raises CellError for a cell that is not a function of its arguments (see purity.py); TypeError if
+    Raises ImpureError for a cell that is not a function of its arguments (see purity.py); TypeError if
     `weights` does not give exactly the parameters of b, ShapeError if one does not fit.
     """
     start = time.perf_counter()

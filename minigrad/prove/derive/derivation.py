@@ -33,7 +33,7 @@ LONG = 16  # characters: a longer part of an equation, needed more than once, ge
 def derive(cell: Cell) -> Derived:
     """The derivation of the cell's gradient over time, as .text(), .markdown() and .latex().
 
-    Raises TypeError for what is not a cell; CellError for one that is not a function of its arguments (see
+    Raises TypeError for what is not a cell; ImpureError for one that is not a function of its arguments (see
     purity.py); TraceError, ShapeError and what the cell itself raises.
     """
     if not isinstance(cell, Cell):
