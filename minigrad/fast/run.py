@@ -108,9 +108,10 @@ def run_fast(m: Any, program: Program, layout: Layout, arrays: Sequence[Any]) ->
     ):  # other numbers; or leading axes that the program was not recorded with
         return run_plain(m, program, layout, arrays)
     found = compiled_scan(program, layout, arrays)
+    results = run_plain(m, program, layout, arrays) if found is None else found(arrays)
     if (seen := _SEEN.get()) is not None:
-        seen.append(Scanned(program, layout, found))
-    return run_plain(m, program, layout, arrays) if found is None else found(arrays)
+        seen.append(Scanned(program, layout, found, tuple(arrays), results))
+    return results
 
 
 def compiled_scan(program: Program, layout: Layout, arrays: Sequence[Any]) -> Compiled | None:
@@ -131,11 +132,13 @@ def compiled_scan(program: Program, layout: Layout, arrays: Sequence[Any]) -> Co
 
 @dataclass(frozen=True)
 class Scanned:
-    """A scan that ran: its program as recorded, and what it was compiled to, if it was."""
+    """A scan that ran: its program as recorded, what it was compiled to, if it was; of what, and what it gave."""
 
     program: Program
     layout: Layout
     compiled: Compiled | None
+    arrays: tuple[Any, ...]
+    results: tuple[Any, ...]
 
     @property
     def source(self) -> str:

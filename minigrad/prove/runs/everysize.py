@@ -2,9 +2,13 @@
 
 The compiler works on whole numbers, so it is run once at sizes that can be told apart: each number in what it
 makes is then one sum of sizes, such as n+d or 4*n, and is read as that sum. What is so read is run on arrays of
-symbolic size and compared with the step as it was recorded (read in the same way): the rewritten program, and the
-emitted text itself (textrun.py). The text is run for one step of a sequence whose length is a symbol, from any
-state and with anything in its memory, so what holds for it holds for each step of every sequence.
+symbolic size:
+
+- the rewritten program and the emitted text (textrun.py) give what the recorded program gives, for one step of a
+  sequence whose length is a symbol, from any state, with any stored values, and with anything in memory: so it
+  holds for each step of every sequence;
+- the forward text gives the cell, and the backward text, fed with what the forward one stored, its derivative
+  (emittedstep.py).
 
 Proved is the text for which the numbers stand. That the compiler emits the same text at other sizes is checked
 where it is asked (`same_text`), and not proved.
@@ -23,14 +27,14 @@ from typing import Any
 import numpy as np
 
 from ...cells.cell import Cell
-from ...domains.blocks import Blocks, Size, blocks_of, size_of
-from ...domains.sizes import ATOMS, INDICES, NUMBERS, SIZES, Sized, Undecided, array, fresh
+from ...domains.blocks import Blocks, Size, size_of
+from ...domains.sizes import ATOMS, SIZES, Undecided, fresh
 from ...engine.program import Input, Program
-from ...engine.scan import Layout
 from ...fast import Scanned
 from ..step import size_names
 from .emitted import Edit, outputs, scans_of, texts
-from .textrun import at_time, run_text
+from .emittedstep import emitted_step
+from .textrun import TIME, arguments, at_time, run_text
 
 LEAST, MOST = 17, 8  # sizes are at least 17, smaller numbers are themselves; at most 8 sizes make one axis
 APART = (37, 23, 53, 71, 89, 107)
@@ -133,11 +137,18 @@ def check_every_size(cell: Cell, edit: Edit = lambda text: text, **how: Any) -> 
     with fresh() as sizes:
         try:
             reading = Reading(cell)
-            for scan in scans_of(cell, reading.values, **how):
+            scans = scans_of(cell, reading.values, **how)
+            for scan in scans:
                 if scan.compiled:
                     found, wrong = _one_scan(reading, scan, edit)
                     compared += found
                     reason = reason or wrong
+            if len(scans) == 2 and all(s.compiled for s in scans) and not reason and "truncate" not in how:
+                found, parts = emitted_step(cell, reading, scans[0], scans[1], edit)
+                compared += found
+                reason = f"the emitted step is not the cell and its derivative: {', '.join(parts)}" * bool(
+                    parts
+                )
         except Exception as e:
             reason = f"{type(e).__name__}: {e}"
         conditions = tuple(sorted(sizes.conditions))
@@ -151,7 +162,10 @@ def _one_scan(reading: Reading, scan: Scanned, edit: Edit) -> tuple[int, str]:
     compiled = scan.compiled
     assert compiled is not None
     meant, layout = reading.program(scan.program), scan.layout
-    stacks = _arguments(meant, layout)
+    whole = any(np.dtype(x.dtype).kind in "iu" for x in meant.inputs)
+    stacks = arguments(
+        meant, layout, (1,) if whole else TIME.blocks
+    )  # a look-up takes no axes it does not know
     one_step = [at_time(x) if i < layout.n_state + layout.n_seq else x for i, x in enumerate(stacks)]
     true = meant.run(SIZES, one_step)
     ways: dict[str, Callable[[], list[Any]]] = {
@@ -169,20 +183,6 @@ def _one_scan(reading: Reading, scan: Scanned, edit: Edit) -> tuple[int, str]:
         if wrong:
             return compared, f"{way} of {scan.program.name}: {', '.join(wrong)}"
     return compared, ""
-
-
-def _arguments(program: Program, layout: Layout) -> list[Sized]:
-    """Opaque arrays for the arguments of a scan; states and sequences have time as their first axis."""
-    moving = layout.n_state + layout.n_seq
-    whole = any(np.dtype(x.dtype).kind in "iu" for x in program.inputs)
-    time_axis: list[Blocks] = [(1,) if whole else ("T",)]  # a look-up takes no axes it does not know
-    return [
-        array(
-            f"in{i}", *time_axis * (i < moving), *map(blocks_of, x.shape),
-            dtype=INDICES if np.dtype(x.dtype).kind in "iu" else NUMBERS,
-        )
-        for i, x in enumerate(program.inputs)
-    ]  # fmt: skip
 
 
 def same_text(cell: Cell, sizes: dict[str, int], **how: Any) -> bool:

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from ...domains.blocks import Size, blocks_of
-from ...domains.sizes import SIZES, Sized, array
+from ...domains.sizes import INDICES, NUMBERS, SIZES, Sized, array
+from ...engine.program import Program
+from ...engine.scan import Layout
 from ...fast import Compiled
 from ...fast.emit import Rule
 from ...fast.views import View
@@ -33,6 +35,18 @@ def over_time(x: Sized, axis: Any) -> Sized:
     """The stack with these entries at time t."""
     entries = {(0, *k): e.rename({AT: -x.ndim - 1}) for k, e in x.entries.items()}
     return Sized((axis, *x.axes), entries, x.dtype)
+
+
+def arguments(program: Program, layout: Layout, axis: Any, name: str = "in") -> list[Sized]:
+    """Opaque arrays for the arguments of a scan; those of states and sequences have time as their first axis."""
+    moving = layout.n_state + layout.n_seq
+    return [
+        array(
+            f"{name}{i}", *[axis] * (i < moving), *map(blocks_of, x.shape),
+            dtype=INDICES if np.dtype(x.dtype).kind in "iu" else NUMBERS,
+        )
+        for i, x in enumerate(program.inputs)
+    ]  # fmt: skip
 
 
 class Stack:
@@ -130,17 +144,15 @@ UFUNCS: dict[Any, Any] = {
 
 
 class Row:
-    """A row of the table, called by its value rule."""
+    """A row of the table, called by its value rule. axis: of time, outside the loop."""
 
-    def __init__(self, op: Any, params: dict[str, Any]) -> None:
-        self.op, self.params = op, params
+    def __init__(self, op: Any, params: dict[str, Any], axis: Any) -> None:
+        self.op, self.params, self.axis = op, params, axis
 
     def __call__(self, *xs: Any) -> Symbolic:
         values = [*map(_value, xs)]
-        if (
-            self.op.name == "is_max" and values[0].axes[0] == TIME.blocks
-        ):  # an opaque tensor, one for each step
-            return Symbolic(over_time(self.op.value(SIZES, at_time(values[0]), **self.params), TIME.blocks))
+        if self.op.name == "is_max" and values[0].axes[0] == self.axis:  # an opaque tensor, one for each step
+            return Symbolic(over_time(self.op.value(SIZES, at_time(values[0]), **self.params), self.axis))
         return Symbolic(self.op.value(SIZES, *values, **self.params))
 
 
@@ -177,9 +189,9 @@ def run_text(
     axis = stacks[0].axes[0]
     T = TIME if axis == ("T",) else 1
 
-    def name(x: Any) -> Any:
+    def name(x: Any, which: str) -> Any:
         if isinstance(x, Rule):
-            return Row(x.op, reading.of(x.params))
+            return Row(x.op, reading.of(x.params), None if which == "loop" else axis)
         if isinstance(x, np.ndarray):
             return Symbolic(_value(c)) if isinstance(c := reading.constant(x), Sized) else x
         if isinstance(x, np.ufunc):
@@ -188,7 +200,7 @@ def run_text(
 
     def function(text: str, space: dict[str, Any], which: str) -> Callable[..., None]:
         read, sizes = reading.text(edit(text))
-        new = {k: name(v) for k, v in space.items() if not k.startswith("__")}
+        new = {k: name(v, which) for k, v in space.items() if not k.startswith("__")}
         new |= {"np": numpy, "empty": numpy.empty, "product": UFUNCS[np.matmul]} | sizes
         exec(compile(read, f"<{which}>", "exec"), new)
         return new[which]
