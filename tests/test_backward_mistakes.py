@@ -37,7 +37,7 @@ def test_a_finding_says_everything():
     assert finding.reason == "sigmoid' taken at F where I is meant"
     assert "sum_k<b dC[k,j] I[k,j] C_tilda[k,j] - sum_k<b dC[k,j] I[k,j]^2 C_tilda[k,j] + " in finding.missing
     assert "sum_k<b dC[k,j] F[k,j] C_tilda[k,j] - sum_k<b dC[k,j] F[k,j]^2 C_tilda[k,j] + " in finding.extra
-    assert finding.kind == "other terms stand where those that are missing are meant"
+    assert finding.kind == "terms are missing, and others stand in their place"
     assert finding.T is None
     assert finding.point is not None
     assert abs(finding.point.got - finding.point.true) > 1e30 * finding.point.error > 0
@@ -146,6 +146,20 @@ def test_a_check_is_plain_data():
     assert point["error"] < 1e-30
 
 
+def _two_mistakes(dh, h_next, h, i, U):
+    da = dh * (1 - h_next)
+    return {"W": i.T @ da, "U": (h.T @ da).T, "b": da.mean(0)}
+
+
+def test_a_second_mistake_is_named_beside_the_first():
+    first = "1 - h where 1 - h^2 is meant"
+    assert {f.argument: f.reason for f in check_backward(rnn, _two_mistakes).findings} == {
+        "W": first,
+        "U": f"{first}; and besides that it is transposed",
+        "b": f"{first}; and besides that it is 1/b times the right value: divided by the batch's size",
+    }
+
+
 def test_the_loop_itself_is_right():
     assert check_backward(elman, sequence_with("T: 1")).verdict == "proved"
 
@@ -186,6 +200,16 @@ def test_what_is_right_for_one_example_only_is_proved_for_one_example_only():
     found = check_backward(rnn, no_sum_over_the_batch)
     assert found.verdict == "proved"
     assert "for one example without a batch axis, for every size n, d" in found.statement
+
+
+def one_short(xs, hs, dhs, W):
+    return {"x": [(dhs[t] * (1 - hs[t] ** 2)) @ W.T for t in range(len(hs) - 1)]}
+
+
+def test_a_list_that_is_empty_has_a_wrong_shape():
+    (finding,) = check_backward(elman, one_short).findings
+    assert finding.T == 1
+    assert finding.reason == "has shape (0,), and its argument (1, b, d)"
 
 
 def never_written(dh, h_next, i, W):

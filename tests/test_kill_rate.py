@@ -55,5 +55,5 @@ def test_wrong_backwards_and_wrong_rows_are_refused_by_name(capsys):
 @pytest.mark.slow
 def test_every_kind_of_slip_in_every_right_backward_and_every_row_of_every_cell(capsys):
     cells = CELLS | {name: c for name, c in OWN.items() if name != "token_rnn"}
-    outcomes = score.run(RIGHT, per_kind=8)
-    assert_refused_by_name(outcomes, rows.run(cells), capsys, at_least=1800, explained=0.85)
+    outcomes = score.run(RIGHT, per_kind=5)
+    assert_refused_by_name(outcomes, rows.run(cells), capsys, at_least=1500, explained=0.85)

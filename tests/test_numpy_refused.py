@@ -166,6 +166,7 @@ REFUSED = [
     (lambda d, x: np.outer(d, d), Undecided, "reshape of"),
     (lambda d, x: d + x, ValueError, "cannot be broadcast together"),
     (lambda d, x: d.reshape(-1, -2), ValueError, "only one size can be left to be worked out"),
+    (lambda d, x: np.stack([d[None]][1:]), ValueError, "need at least one array to stack"),
     (lambda d, x: d @ d, ValueError, "inner sizes n and b differ"),
     (lambda d, x: d[0, 0, 0], IndexError, "3 indices for an array"),
     (lambda d, x: np.zeros((2, 2))[2], IndexError, "index 2 is out of bounds for axis of size 2"),

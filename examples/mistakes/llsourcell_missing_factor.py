@@ -11,7 +11,7 @@ import numpy as np
 from minigrad.cells import CELLS
 
 cell = CELLS["lstm_concat"]
-REASONS = {"h": "other terms stand where those that are missing are meant"}
+REASONS = {"h": "terms are missing, and others stand in their place"}
 
 
 def backward(dh, dC, h, C, x, C_next, f, i, C_tilde, o, params):

@@ -285,6 +285,7 @@ def _text(key: Monomial, c: Any, names: Names) -> str:
     for (n, idx), p in fs:
         n, order = names.get(n, (n, range(len(idx))))
         idx = tuple(idx[k] for k in order)
+        n = n.removeprefix("#")  # a size as a number
         words.append(n + (f"[{','.join(map(index, idx))}]" if idx else "") + (f"^{p}" if p != 1 else ""))
     total = "".join(f"sum_{index(i)}<{d} " for i, d in enumerate(dims))
     return "-" * (c < 0) + total + " ".join(words)

@@ -93,7 +93,7 @@ def judged(cell: Cell, outcome: Outcome) -> Outcome:
     start = time.perf_counter()
     try:
         outcome.check = check_backward(cell, outcome.mutant.fn, STEPS)
-    except (TypeError, ValueError, NotImplementedError) as e:
+    except (TypeError, ValueError, IndexError, NotImplementedError) as e:
         outcome.error = f"{type(e).__name__}: {e}"
     outcome.seconds = time.perf_counter() - start
     return outcome

@@ -13,10 +13,9 @@ from ...domains.sizes import ATOMS, SIZES, array
 from . import numpyops as ops
 from . import products
 from .numpylike import Symbolic, apply, check_dtype, raw
-from .numpyops import Unsupported
+from .numpyops import INSTEAD, Unsupported
 from .ufuncs import UFUNCS
 
-INSTEAD = "write it with sums, products, slices, np.where, np.einsum or a loop over time"
 UNWRITTEN = "unwritten"  # what the entries of np.empty are called, followed by a number
 
 

@@ -20,7 +20,7 @@ from . import numpyops as ops
 from . import products
 from .keys import blanked, full_key
 from .lets import LETS
-from .numpyops import Unsupported
+from .numpyops import INSTEAD, Unsupported
 from .operators import Picked
 from .ufuncs import COMPARISONS, LOGIC, UFUNCS
 from .views import Views
@@ -247,7 +247,7 @@ def raw(x: Any) -> Sized:
     if isinstance(x, np.ndarray):
         return SIZES.lift(x)
     if isinstance(x, (list, tuple)):
-        return ops.stack([raw(v) for v in x])
+        return ops.stack([raw(v) for v in x]) if x else Sized(((),), {})
     return SIZES.number(x)
 
 
@@ -262,7 +262,7 @@ def apply(name: str, *inputs: Any) -> Symbolic:
         or (name in LOGIC and not all(truths))
     ):
         kinds = " on truth values" if all(truths) else ""
-        raise Unsupported(f"np.{name}{kinds} is not understood here")
+        raise Unsupported(f"np.{name}{kinds} is not understood here; {INSTEAD}")
     return Symbolic(UFUNCS[name](*map(raw, inputs)), boolean=name in COMPARISONS or all(truths))
 
 

@@ -15,6 +15,8 @@ from ...domains.contractions import DELTA, Sum
 from ...domains.sizes import SIZES, Sized, Undecided
 from .layout import drop, insert, reshape
 
+INSTEAD = "write it with sums, products, slices, np.where, np.einsum or a loop over time"
+
 
 class Unsupported(TypeError):
     """A numpy feature that the checker does not understand."""
@@ -99,6 +101,8 @@ def tile(x: Sized, reps: Any) -> Sized:
 
 def stack(xs: Sequence[Sized], axis: int = 0) -> Sized:
     """np.stack."""
+    if not xs:
+        raise ValueError("need at least one array to stack")
     at = axis % (xs[0].ndim + 1)
     return concatenate([insert(x, at) for x in xs], at)
 
@@ -131,4 +135,4 @@ def diag(x: Sized) -> Sized:
     return insert(x, 1) * eye(x.shape[0])
 
 
-__all__ = ["Unsupported", "drop", "insert", "reshape"]
+__all__ = ["INSTEAD", "Unsupported", "drop", "insert", "reshape"]

@@ -57,6 +57,7 @@ class Search:
         if len(wrong) == 1 and own:
             return own
         alone: dict[str, str] = {}
+        seen: list[Mistake] = []
         judged = set(self.numbers)
         for mistake in itertools.chain(
             loop_mistakes(self.floats),
@@ -69,15 +70,27 @@ class Search:
             new = hits if hits == wrong else hits - set(alone) - set(own)
             if new and self._confirmed(mistake, new):
                 alone |= dict.fromkeys(new, mistake.text)
+                seen.append(mistake)
                 if new == wrong or set(alone) | set(own) == wrong:
                     break
         if len(set(alone.values())) > 1 or set(alone) != wrong:
             alone |= own
-        return alone | {n: text for n in sorted(wrong - set(alone)) if (text := self._of_paths(n))}
+        alone |= {n: text for n in sorted(wrong - set(alone)) if (text := self._of_paths(n))}
+        return alone | {n: text for n in sorted(wrong - set(alone)) if (text := self._besides(seen, n))}
+
+    def _besides(self, seen: list[Mistake], name: str) -> str:
+        """A mistake that another gradient shows, and what this one is instead of what it then gives."""
+        for mistake in seen:
+            right = mistake.gradients(self.floats)
+            with LETS.scope(self.exact.names):
+                true, got = mistake.gradients(self.exact), self.again()
+                if found := next(self._relations(name, got[name], {name: true[name]}, right), ""):
+                    return f"{mistake.text}; and besides that it {found}"
+        return ""
 
     def _own(self, name: str) -> str:
         """What one gradient alone is instead of the right one."""
-        found = next(self._relations(name), "")
+        found = next(self._relations(name, self.got[name], self.true, self.right), "")
         if found or name not in self.exact.cell.params:
             return found
         return next(
@@ -106,15 +119,17 @@ class Search:
             return all(_equal(got[n], found[n]) for n in names)
 
     # ---- one gradient alone ----
-    def _relations(self, name: str) -> Iterator[str]:
+    def _relations(
+        self, name: str, got: Sized, true: dict[str, Sized], right: dict[str, np.ndarray]
+    ) -> Iterator[str]:
         """What it is instead: another's gradient, turned, or times a number."""
-        got, g = self.got[name], self.numbers[name]
+        g = self.numbers[name]
         if not any(got.entries.values()):
             yield "is zero"
             return
-        for other in [name, *(o for o in self.true if o != name)]:
+        for other in [name, *(o for o in true if o != name)]:
             for turned in (False, True):
-                t, v = self.true[other], self.right[other]
+                t, v = true[other], right[other]
                 if turned and t.ndim != 2:
                     continue
                 t, v = (transpose(t), v.T) if turned else (t, v)

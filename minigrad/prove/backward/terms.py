@@ -58,7 +58,7 @@ def _kind(got: Sum, true: Sum) -> str:
     return (
         "there are terms too many"
         if not b - a
-        else "other terms stand where those that are missing are meant"
+        else "terms are missing, and others stand in their place"
     )
 
 
