@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -201,7 +202,7 @@ def test_sizes_that_are_equal_are_a_case_of_their_own():
 def test_more_cases_than_can_be_looked_at_are_undecided():
     def asks(case):
         new = [f"m{len(case)}", f"k{len(case)}"]
-        return anysize.replace(step_lemma(rnn, case), asked=frozenset(((n,), (1,)) for n in new))
+        return replace(step_lemma(rnn, case), asked=frozenset(((n,), (1,)) for n in new))
 
     with pytest.raises(Undecided, match="more than 256 cases of equal sizes"):
         every_case(asks)
