@@ -106,17 +106,18 @@ def tour_command(ctx: click.Context, file: str | None, folder: str, steps: int) 
 @click.option("--json", "as_json", is_flag=True, help="Print the proof as JSON.")
 @click.option("--witness", is_flag=True, help="Compare with sympy.diff too, over a few steps: slower.")
 @click.option("--steps", type=click.IntRange(1), default=4, help="T of the run that is audited and sampled.")
+@click.option("--fast", is_flag=True, help="Judge the emitted code of the fast path too.")
 @click.option("--certificate", metavar="FILE", help="Leave a certificate of the step, for `verify`.")
 @click.pass_context
 def prove_command(
-    ctx: click.Context, cell: Cell, as_json: bool, witness: bool, steps: int, certificate: str | None
+    ctx: click.Context, cell: Cell, as_json: bool, witness: bool, steps: int, fast: bool, certificate: str | None
 ) -> None:
     """Prove that the BPTT gradient of CELL is right."""
     from ._progress import bar
     from .prove import prove
 
     with blaming(cell), bar(cell.name) as progress:
-        proof = prove(cell, witness=witness, steps=steps, progress=progress)
+        proof = prove(cell, witness=witness, steps=steps, fast=fast, progress=progress)
         if certificate and proof:
             proof.save(certificate)
     click.echo(json.dumps(proof.to_dict(), indent=2) if as_json else str(proof))

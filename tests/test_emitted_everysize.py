@@ -5,12 +5,18 @@ from __future__ import annotations
 import re
 
 import pytest
+from click.testing import CliRunner
 from emitter_faults import faults, overlapping
 from own_cells import OWN
 
+from minigrad import fast
 from minigrad.cells import CELLS
+from minigrad.cli import cli
 from minigrad.domains.blocks import Size, Undecided
 from minigrad.domains.sizes import fresh
+from minigrad.fast import emit
+from minigrad.fast.cut import CannotCompile
+from minigrad.prove import prove
 from minigrad.prove.runs.emitted import check_emitted, differs_in_floats, scans_of, texts
 from minigrad.prove.runs.emittedstep import emitted_step
 from minigrad.prove.runs.everysize import Reading, check_every_size, same_text
@@ -115,6 +121,62 @@ def test_every_fault_in_every_text_is_not_proved(cell):
     planted, unproved = refused(cell, 1)
     assert planted > 60
     assert unproved > 0.9 * planted
+
+
+# ---- the layers ----------------------------------------------------------------------------------
+@pytest.mark.parametrize("cell", [CELLS["rnn"], CELLS["lstm"], OWN["token_rnn"]], ids=lambda c: c.name)
+def test_the_proof_covers_the_code_that_runs(cell):
+    proof = prove(cell, fast=True)
+    assert proof.verdict == "proved"
+    text, run = proof.checks[-2:]
+    assert (text.name, text.verdict, text.sampled) == ("emitted", "proved", False)
+    assert (run.name, run.verdict, run.sampled) == ("emitted run", "agrees", True)
+    assert text.detail.endswith("identities of its text")
+    assert re.fullmatch(
+        r"\d+ and \d+ lines, without and with kernels; wrong code agrees .* < .*e-1\d", run.detail
+    )
+    assert any(
+        c.startswith("the fast path emits one text, up to sizes: compared at n = 5") for c in text.conditions
+    )
+
+
+def test_a_wrong_emitter_is_refuted_and_only_where_it_is_asked(monkeypatch):
+    fast.run.forget()
+    swapped = emit._operator("subtract", flip=True)
+    monkeypatch.setattr(emit.Handle, "__sub__", swapped)
+    try:
+        assert prove(CELLS["gru"]).verdict == "proved"
+        proof = prove(CELLS["gru"], fast=True)
+    finally:
+        fast.run.forget()
+    assert proof.verdict == "refuted"
+    text, run = proof.checks[-2:]
+    assert text.verdict == "unknown"
+    assert text.detail.startswith("the emitted text of ")
+    assert run.verdict == "refuted"
+    assert "differs" in str(proof.counterexample)
+
+
+def test_what_runs_step_by_step_is_not_judged(monkeypatch):
+    def refuse(*_):
+        raise CannotCompile("not today")
+
+    fast.run.forget()
+    monkeypatch.setattr(fast.run, "Compiled", refuse)
+    with pytest.warns(fast.StepByStep, match="not today"):
+        text = prove(CELLS["rnn"], fast=True).checks[-2]
+    fast.run.forget()
+    assert text.verdict == "proved"
+    assert text.detail == "none of its scans is compiled: they run step by step, as audited"
+
+
+def test_the_command_says_so():
+    done = CliRunner().invoke(cli, ["prove", "rnn", "--fast"])
+    assert done.exit_code == 0
+    assert re.search(r"proved +emitted +the emitted code = the step and its derivative", done.output)
+    assert re.search(
+        r"agrees +emitted run +that code, run = the plain scan, mod 2\^61 - 1, T = 1, 2, 3", done.output
+    )
 
 
 # ---- reading numbers as sizes --------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The layers of the theorem about a cell: each is a function from what is asked to one line of the table.
 
-LAYERS are checked always; WITNESSES, independent and slower, on request, and where a layer is undecided.
+LAYERS are checked always; WITNESSES, independent and slower, on request, and where a layer is undecided; FAST,
+about the code that the fast path runs, on request.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .layer import Found, layer, undecided
 from .lemmas import Compared, lemma
 from .progress import Progress, silent, within
 from .report import Check, Counterexample, worst
-from .runs.checks import audit_check, modular_check
+from .runs.checks import audit_check, emitted_run_check, emitted_text_check, modular_check
 from .scanrule import scan_rule
 from .step import Sizes, operations, random_array, size_names, size_text, step_lemma
 from .witness import WAYS, exact_witness, problem, sympy_witness
@@ -163,6 +164,17 @@ def modular(asked: Asked) -> Check:
     return modular_check(asked.cell, asked.steps, run_sizes(asked.cell), asked.loss, asked.progress)
 
 
+# ---- about the code that the fast path runs ------------------------------------------------------
+def emitted(asked: Asked) -> Check:
+    """The emitted text, on arrays of symbolic size."""
+    return emitted_text_check(asked.cell)
+
+
+def emitted_run(asked: Asked) -> Check:
+    """The emitted code and its kernels' text, run by numpy on numbers of a finite field."""
+    return emitted_run_check(asked.cell, run_sizes(asked.cell))
+
+
 # ---- witnesses ---------------------------------------------------------------------------------
 def step(asked: Asked) -> Check:
     """The step at concrete sizes, every entry a symbol: another arithmetic than that of every size."""
@@ -208,6 +220,7 @@ LAYERS: tuple[Layer, ...] = (
     rows, scan, every_size, loss, closed_form, duality, truncated, audit, modular,
 )  # fmt: skip
 WITNESSES: tuple[Layer, ...] = (step, whole, sympy)
+FAST: tuple[Layer, ...] = (emitted, emitted_run)
 
 
 def run(layers: Sequence[Layer], asked: Asked) -> list[Check]:

@@ -16,7 +16,7 @@ from ..cells.cell import Cell
 from ..engine.functions import mse
 from .bptt import Loss
 from .certificate import certificate
-from .layers import LAYERS, WITNESSES, Asked, run
+from .layers import FAST, LAYERS, WITNESSES, Asked, run
 from .measure import measured
 from .progress import Progress, silent
 from .purity import check_function
@@ -27,7 +27,7 @@ from .step import Sizes, default_sizes, size_names
 def prove(
     cell: Cell, state: Any = None, xs: Any = None, params: Mapping[str, Any] | None = None,
     targets: Any = None, *, loss: Loss = mse, sizes: Sequence[Sizes] | None = None, witness: bool = False,
-    steps: int = 4, progress: Progress = silent,
+    steps: int = 4, fast: bool = False, progress: Progress = silent,
 ) -> Proof:  # fmt: skip
     """Proof that the engine's BPTT gradient of a cell is the derivative of L = (1/T) sum_t l(o_t, y_t).
 
@@ -36,7 +36,8 @@ def prove(
     loss: l(output, target), with a target of the output's shape. witness: also compare whole gradients over
     a few steps with sympy.diff, by four ways, and the step at `sizes`: independent, and slower; they run
     too where a layer is undecided. steps: T of the run that is audited and whose gradient is checked in a
-    finite field; the time they take is linear in it. progress: called with the layer that begins and the
+    finite field; the time they take is linear in it. fast: judge the code that the fast path emits too, so that
+    what is proved is what runs. progress: called with the layer that begins and the
     part that is behind it, from 0 to 1.
     state, xs, params, targets: numbers, if the ways to the gradient are to be compared at them too.
     Raises TypeError for what is not a cell; ImpureError for one that is not a function of its arguments (see
@@ -57,6 +58,8 @@ def prove(
     for independent in WITNESSES:
         if witness or verdict(checks) == "unknown":
             checks += run([independent], asked)
+    if fast:
+        checks += run(FAST, asked)
     if not numbers.agree:
         checks.append(Check("numbers", "the ways agree at the given numbers", "unknown", 0.0, "they do not"))
     made = partial(certificate, cell)
