@@ -11,6 +11,9 @@ from kill import right_sequences, right_steps, rows, score
 from own_cells import OWN
 
 from minigrad.cells import CELLS
+from minigrad.engine.core import TABLE
+from minigrad.prove.anysize import LOSSES, loss_lemma
+from minigrad.prove.faults import faults
 
 RIGHT = right_steps.RIGHT | right_sequences.RIGHT
 SOME = (
@@ -50,6 +53,16 @@ def test_wrong_backwards_and_wrong_rows_are_refused_by_name(capsys):
     cells = {name: CELLS[name] for name in ("rnn", "lstm", "gru_concat", "torch_gru", "torch_rnn_relu")}
     outcomes = score.run({name: RIGHT[name] for name in SOME}, per_kind=1)
     assert_refused_by_name(outcomes, rows.run(cells), capsys, at_least=300, explained=0.85)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_forgotten_1_over_T_in_a_loss_is_refused(name):
+    loss, indices = LOSSES[name]
+    (fault,) = [f for f in faults(TABLE["div"], 2) if f.text == "the divisor {1} is forgotten"]
+    with rows.row_with(TABLE["div"], fault.rule):
+        found, *_ = loss_lemma(loss, indices)  # sizes in general; of a single class every gradient is 0
+    assert found.verdict == "refuted"
+    assert {"h", "W_hq", "b_q"} <= set(found.wrong)
 
 
 @pytest.mark.slow
