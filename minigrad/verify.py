@@ -20,14 +20,14 @@ from typing import Any
 from sympy import QQ
 from sympy.polys.rings import ring
 
-FORMAT = "minigrad certificate 2"
+FORMAT, NUMBER = "minigrad certificate 2", re.compile(r"-?\d{1,40}(/\d{1,40})?")
 STATEMENT = (
     "For {}: the gradients of {} are the cotangents of the outputs times its partial derivatives, for every size "
     "{}, over the real numbers, where it is defined and differentiable: away from poles, kinks and ties, indices "
     "in range, and the base of a power positive where its exponent is an array."
 )
 BOOLEANS = ("greater", "greater_equal", "equal")
-NUMBER = re.compile(r"-?\d{1,40}(/\d{1,40})?")
+OPAQUE = ("add", "sub", "mul", "where", "logsumexp")  # opaque even where their derivative is checked
 LEAVES = ("argument", "cotangent", "constant", "number")
 RING, *SYMBOLS = ring([f"v{i}" for i in range(512)], QQ)
 
@@ -159,7 +159,7 @@ class Certificate:
         """Whether the claim of slot k is right, at every size."""
         tape, users = self.tape, {y for y in self.forward & self.live if k in [a for a, _ in self.tape[y]["args"]]}
         free = {self.claims[y][0] for y in users}
-        free |= self.forward & self.live - {y for y in users if tape[y]["op"] != "logsumexp"}
+        free |= self.forward & self.live - {y for y in users if tape[y]["op"] not in OPAQUE}
 
         @cache
         def bound(slot: int) -> Counter[str]:
