@@ -154,25 +154,25 @@ def is_proved(c: Written) -> None:
     assert [str(case) for case in all_sizes(c) if case.verdict != "proved"] == []
 
 
-@few(40)
+@few(80)
 @given(cells(most=5))
 def test_a_random_cell_is_proved_for_every_size(c):
     is_proved(c)
 
 
-@few(25)
+@few(50)
 @given(cells(), st.integers(2, 3))
 def test_its_gradient_over_time_is_that_of_the_complex_step_by_every_way(c, T):
     agrees_over_time(c, T)
 
 
-@few(40)
+@few(60)
 @given(cells(), st.data())
 def test_with_one_planted_mistake_it_is_not_proved(c, data):
     is_not_proved_with_a_mistake(c, data)
 
 
-@few(3)
+@few(6)
 @given(cells(most=3))
 def test_the_whole_proof_of_a_random_cell(c):
     assert prove(c).verdict == "proved"
