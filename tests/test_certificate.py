@@ -161,7 +161,7 @@ def test_tampering_is_refused():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "normed_rnn", "two_speeds", "attention_like", "token_rnn"])
+@pytest.mark.parametrize("name", ["rnn", "lstm", "token_rnn"])
 def test_tampering_with_a_larger_cell_is_refused(name):
     count, found = accepted([name])
     assert found == []
