@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
@@ -20,6 +21,7 @@ from minigrad.prove import prove
 from minigrad.prove.runs.emitted import check_emitted, differs_in_floats, scans_of, texts
 from minigrad.prove.runs.emittedstep import emitted_step
 from minigrad.prove.runs.everysize import Reading, check_every_size, same_text
+from minigrad.prove.step import size_names
 
 ALL = {**CELLS, **OWN}
 every_cell = pytest.mark.parametrize("cell", ALL.values(), ids=list(ALL))
@@ -36,6 +38,23 @@ def test_the_text_is_proved_for_every_size(cell):
 @pytest.mark.parametrize("cell", [CELLS["lstm"], CELLS["gru"], OWN["two_speeds"]], ids=lambda c: c.name)
 def test_reversed_and_truncated(cell, how):
     assert check_every_size(cell, **how)
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru_concat"])
+def test_states_of_one_entry(name):
+    """There the text is another, and is proved as a case of its own, for every other size."""
+    assert not same_text(ALL[name], {"n": 1, "d": 7, "batch": 11})
+    assert check_every_size(ALL[name], ones=["n"])
+
+
+@pytest.mark.slow
+@every_cell
+def test_every_case_of_sizes_that_are_1(cell):
+    names = [*size_names(cell), "batch"]
+    for r in range(1, len(names) + 1):
+        for ones in itertools.combinations(names, r):
+            found = check_every_size(cell, ones=ones)
+            assert found, f"{ones} = 1: {found.reason}"
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "peephole_lstm", "projected_lstm"])
@@ -136,7 +155,8 @@ def test_the_proof_covers_the_code_that_runs(cell):
         r"\d+ and \d+ lines, without and with kernels; wrong code agrees .* < .*e-1\d", run.detail
     )
     assert any(
-        c.startswith("the fast path emits one text, up to sizes: compared at n = 5") for c in text.conditions
+        "no size is 1, and the fast path emits one text, up to sizes: compared at n = 5" in c
+        for c in text.conditions
     )
 
 

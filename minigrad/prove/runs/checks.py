@@ -97,7 +97,9 @@ def emitted_text_check(cell: Cell) -> Check:
         detail = "none of its scans is compiled: they run step by step, as audited"
     elif found and same_text(cell, others):
         detail = f"{found.compared} identities of its text"
-        conditions += (f"the fast path emits one text, up to sizes: compared at {size_text(others)}",)
+        conditions += (
+            f"no size is 1, and the fast path emits one text, up to sizes: compared at {size_text(others)}",
+        )
     elif found:
         verdict, detail = "unknown", f"another text is emitted at {size_text(others)}"
     claim = "the emitted code = the step and its derivative for every size, any T"

@@ -20,7 +20,7 @@ import ast
 import itertools
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,23 +38,29 @@ from .textrun import TIME, arguments, at_time, run_text
 
 LEAST, MOST = 17, 8  # sizes are at least 17, smaller numbers are themselves; at most 8 sizes make one axis
 APART = (37, 23, 53, 71, 89, 107)
-BATCH = 29
+BATCH = 33
 
 
 class Reading:
     """Sizes of a cell that can be told apart, and what each whole number in its compiled code is a sum of."""
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: Cell, ones: Collection[str] = ()) -> None:
+        """ones: the sizes that are 1, "batch" included."""
         names = size_names(cell)
         if len(names) > len(APART):
             raise Undecided(f"{len(names)} sizes; at most {len(APART)} can be told apart here")
-        self.values = dict(zip(names, APART, strict=False)) | {"batch": BATCH}
-        declared = [tuple(n for n, k in s.items() for _ in range(k)) for a in cell.sizes.values() for s in a]
-        self.blocks: dict[int, Blocks] = {BATCH: ("b",)}
+        self.values = dict(zip(names, APART, strict=False)) | {"batch": BATCH} | dict.fromkeys(ones, 1)
+        value: dict[Any, int] = {n: self.values[n] for n in names if n not in ones}
+        value |= {1: 1} if len(value) < len(names) else {}
+        declared = [
+            tuple(1 if n in ones else n for n, k in s.items() for _ in range(k))
+            for axes in cell.sizes.values() for s in axes
+        ]  # fmt: skip
+        self.blocks: dict[int, Blocks] = {self.values["batch"]: ("b",)}
         for length in range(1, MOST + 1):
-            for parts in itertools.combinations_with_replacement(names, length):
-                total = sum(self.values[p] for p in parts)
-                order = next((d for d in declared if sorted(d) == sorted(parts)), parts)
+            for parts in itertools.combinations_with_replacement(value, length):
+                total, mine = sum(value[p] for p in parts), sorted(parts, key=str)
+                order = next((d for d in declared if sorted(d, key=str) == mine), parts)
                 self.blocks[total] = () if total in self.blocks else order  # (): in more than one way
 
     def of(self, x: Any) -> Any:
@@ -128,15 +134,18 @@ class EverySize:
         return self.verdict == "proved"
 
 
-def check_every_size(cell: Cell, edit: Edit = lambda text: text, **how: Any) -> EverySize:
+def check_every_size(
+    cell: Cell, edit: Edit = lambda text: text, ones: Collection[str] = (), **how: Any
+) -> EverySize:
     """The rewritten programs and the emitted text of a cell's scans, forward and backward, for every size.
 
-    edit: as for `emitted.judge`; how: truncate, reverse.
+    edit: as for `emitted.judge`; ones: the sizes that are 1, for which the text may be another; how: truncate,
+    reverse.
     """
     start, compared, reason = time.perf_counter(), 0, ""
     with fresh() as sizes:
         try:
-            reading = Reading(cell)
+            reading = Reading(cell, ones)
             scans = scans_of(cell, reading.values, **how)
             for scan in scans:
                 if scan.compiled:
