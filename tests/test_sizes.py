@@ -358,7 +358,7 @@ def test_questions_that_have_no_answer_are_undecided(ask, message):
 
 
 def test_sizes_multiply_and_divide():
-    assert str(SIZES.number(n * d * 2).entries[()]) == "2 #d #n"
+    assert str(SIZES.number(n * d * 2).entries[()]) == "2 d n"
     assert (n * d, n * d * 4 // n, (n + d) * b // (n + d)) == (d * n, 4 * d, b)
     assert (4 * n * d) // (2 * n) == 2 * d
     assert n * d != 0
@@ -373,7 +373,7 @@ def test_sizes_multiply_and_divide():
 def test_a_size_as_a_number_is_a_tensor():
     """For a factor such as 1 / sqrt(n), which no axis has."""
     for number, text in [
-        (n**0.5, "sqrt#0"), (1 / (n + d), "let#1^-1"), (n / 2, "1/2 #n"), (n * 0.1, "1/10 #n"), (-1 * n, "-#n")
+        (n**0.5, "sqrt#0"), (1 / (n + d), "let#1^-1"), (n / 2, "1/2 n"), (n * 0.1, "1/10 n"), (-1 * n, "-n")
     ]:  # fmt: skip
         assert str(number.value.entries[()]) == text
 

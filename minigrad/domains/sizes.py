@@ -39,6 +39,7 @@ from .blocks import (
 from .contractions import Sum
 from .elementary import POSITIVE
 from .kinks import Kinks
+from .lookups import RANGE, LookUps
 from .merging import Merged, parts, regroup
 from .polynomial import DIVISOR
 from .symbols import exact
@@ -51,7 +52,6 @@ __all__ = [
 NUMBERS, INDICES = np.dtype(object), np.dtype("int64")
 KINK = "no argument of relu, abs, maximum, or a comparison is exactly at its kink"
 TIE = "no two entries share a maximum"
-RANGE = "index arrays hold whole numbers in range"
 BASE = "the base of a power whose exponent is an array is positive"
 
 
@@ -167,7 +167,7 @@ class Sized:
     max = min  # and below every size
 
 
-class Sizes(Kinks):
+class Sizes(Kinks, LookUps):
     """The domain of arrays of symbolic size."""
 
     name, rank, array_type = "sizes", 4, Sized
@@ -308,6 +308,8 @@ class Sizes(Kinks):
         return self.log(self.sum(self.exp(x), axis, keepdims))
 
     def is_max(self, x: Sized, axis: Any) -> Sized:
+        if any(len(parts(block)) > 1 for b in x.axes for block in b):
+            raise Undecided(f"a maximum of an array of shape {x.shape}, some axes of which were merged")
         self.assumed.add(TIE)
         key = ("ismax", axis, x.axes, tuple(sorted(x.entries.items(), key=lambda ke: ke[0])))
         tag = ATOMS.names.setdefault(key, f"ismax#{len(ATOMS.names)}")
@@ -412,43 +414,6 @@ class Sizes(Kinks):
             at = tuple(s[c] for c, s in zip(k, spans, strict=True))
             entries[at] = entries[at] + e
         return Sized(axes, entries, x.dtype)
-
-    # ---- look-ups: products with a matrix of ones and zeros ----
-    def one_hot(self, i: Sized, n: Any, dtype: str) -> Sized:
-        """Rows with a 1 at i: an opaque tensor, one per array of indices."""
-
-        def entry(k: tuple[int, ...]) -> Sum:
-            e = i.entries[k[:-1]]
-            ((fs, dims),) = e.terms if len(e.terms) == 1 else ((None, ()),)
-            if dims or not fs or len(fs) > 1 or e != Sum.factor(*fs[0][0]):
-                raise Undecided("a look-up with indices that are computed, and not an input")
-            (name, idx), _ = fs[0]
-            return Sum.factor(f"onehot({name})", (*(a - 1 for a in idx), -1))
-
-        self.assumed.add(RANGE)
-        if blocks_of(n) == (1,):
-            return Sized.make((*i.axes, (1,)), lambda k: Sum.number(1))
-        if len(blocks_of(n)) != 1:
-            raise Undecided(f"one_hot in an axis of {n} entries, which is not one block")
-        return Sized.make((*i.axes, blocks_of(n)), entry)
-
-    def gather(self, x: Sized, indices: Any, ndim: int, at: int) -> Sized:
-        if len(indices) != 1 or x.ndim != ndim or ndim > 2:
-            raise Undecided("a look-up other than of the entries of a vector or the rows of a matrix")
-        rows = self.one_hot(indices[0], x.shape[0], "")
-        if ndim == 1:
-            return self.sum(rows * x, -1)
-        return self.sum(self._insert(rows, rows.ndim) * x, -2)
-
-    def scatter(self, x: Sized, indices: Any, shape: tuple, at: int) -> Sized:
-        if len(indices) != 1 or len(shape) > 2:
-            raise Undecided("a look-up other than of the entries of a vector or the rows of a matrix")
-        rows = self.one_hot(indices[0], shape[0], "")
-        if len(shape) == 1:
-            y = self._insert(x, x.ndim) * rows
-        else:
-            y = self._insert(x, x.ndim - 1) * self._insert(rows, rows.ndim)
-        return self.sum(y, tuple(range(-y.ndim, -len(shape))))
 
 
 def _fraction(c: Any) -> Any:

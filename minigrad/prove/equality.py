@@ -25,15 +25,10 @@ from ..domains.generators import atoms, fresh, powers
 from ..domains.polynomial import Poly, poly, symbol
 from ..domains.symbols import IsMax, Let, Sign, Tanh
 from .exponentials import Exponentials, TooLarge
+from .intervals import FUNCTIONS
 
 PRECISION = 120  # bits of the interval arithmetic
 TRIES = 8  # points tried before the two sides are taken to be perhaps equal
-
-FUNCTIONS = {  # in interval arithmetic
-    "tanh": lambda u: 1 - 2 / (iv.exp(2 * u) + 1),
-    "sigmoid": lambda u: 1 / (1 + iv.exp(-u)),
-    "exp": iv.exp, "log": iv.log, "sin": iv.sin, "cos": iv.cos, "let": lambda u: u,
-}  # fmt: skip
 
 
 # ---- from sympy --------------------------------------------------------------------------------
@@ -148,6 +143,8 @@ class _Values:
             raise _Undefined
         if fn == "root":
             return iv.exp(iv.log(u) / args[1])
+        if fn == "let":
+            return u
         if fn not in FUNCTIONS:
             raise _Undefined  # an undefined function has no value
         return FUNCTIONS[fn](u)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from mpmath.libmp import to_fixed
 
 from ..domains.contractions import DELTA, Sum
 from ..domains.sizes import ATOMS, INDICES, Sized
+from .intervals import FUNCTIONS
 
 TRIES = 8
 BITS = 120  # behind the point
@@ -72,26 +73,6 @@ class Ball(NamedTuple):
 
     def __float__(self) -> float:
         return self.mid / ONE
-
-
-def _positive(fn: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def checked(u: Any) -> Any:
-        if not u.a > 0:
-            raise ValueError("a function of numbers above 0")
-        return fn(u)
-
-    return checked
-
-
-FUNCTIONS: dict[str, Callable[[Any], Any]] = {
-    "tanh": lambda u: 1 - 2 / (iv.exp(2 * u) + 1),
-    "sigmoid": lambda u: 1 / (1 + iv.exp(-u)),
-    "exp": iv.exp,
-    "log": _positive(iv.log),
-    "sqrt": _positive(iv.sqrt),
-    "sin": iv.sin,
-    "cos": iv.cos,
-}
 
 
 class Point:
@@ -163,7 +144,9 @@ class Point:
         places = [[here[i]] for i in range(len(axes))]
         for a in over:
             axis = axes[a]
-            places[a] = [(c, i) for c, block in enumerate(axis) for i in range(1 if block == 1 else self.dim(block))]
+            places[a] = [
+                (c, i) for c, block in enumerate(axis) for i in range(1 if block == 1 else self.dim(block))
+            ]
 
         def value(place: Sequence[tuple[int, int]]) -> Ball:
             free = {i - len(axes): k for i, (_, k) in enumerate(place)}
