@@ -24,6 +24,10 @@ BASE = {  # what is trusted -> the files that say it
         "prove/induction.py",
     ],
     "that the graph which ran is that step": ["prove/runs/audit.py", "prove/runs/forms.py"],
+    "that the emitted code is that step": [
+        "prove/runs/everysize.py", "prove/runs/textrun.py", "prove/runs/emittedstep.py",
+        "prove/backward/numpylike.py", "fast/run.py", "fast/views.py",
+    ],
     "instead of all of these, for a certificate": ["verify.py"],
 }  # fmt: skip
 LAYOUT = (
