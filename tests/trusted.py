@@ -12,7 +12,7 @@ BASE = {  # what is trusted -> the files that say it
     ],
     "arrays of symbolic size: what an operation means, and their normal form": [
         "domains/blocks.py", "domains/contractions.py", "domains/atoms.py", "domains/sizes.py",
-        "domains/merging.py", "domains/kinks.py",
+        "domains/lookups.py", "domains/merging.py", "domains/kinks.py",
     ],
     "calculus at every size": ["prove/derivative.py"],
     "polynomials, and calculus entry by entry": [
@@ -20,7 +20,8 @@ BASE = {  # what is trusted -> the files that say it
     ],
     "words that do not commute": ["prove/words.py"],
     "what is claimed": [
-        "prove/layers.py", "prove/lemmas.py", "prove/scanrule.py", "prove/anysize.py", "prove/parts.py",
+        "prove/layers.py", "prove/lemmas.py", "prove/scanrule.py", "prove/anysize.py", "prove/cases.py",
+        "prove/opaque.py", "prove/parts.py",
         "prove/induction.py",
     ],
     "that the graph which ran is that step": ["prove/runs/audit.py", "prove/runs/forms.py"],
