@@ -119,7 +119,7 @@ def draw(
 
 def _recording(what: Any, steps: int, seed: int, loss: Tensor | None, wanted: bool) -> tuple[Recording, str]:
     if isinstance(what, Cell):
-        what = _example(what, steps, seed)
+        what = example_run(what, steps, seed)
     if isinstance(what, Unrolled):
         _check_steps(what.steps)
         if loss is None and wanted:
@@ -168,7 +168,7 @@ def _check_size(rec: Recording) -> None:
         )
 
 
-def _example(cell: Cell, steps: int, seed: int) -> Unrolled:
+def example_run(cell: Cell, steps: int, seed: int) -> Unrolled:
     """The cell on random inputs and parameters of small sizes: batch 1, the state's size 5, then 4, 3, ..."""
     names = list(
         dict.fromkeys(
