@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from minigrad.cells import CELLS
 from minigrad.domains import entries
 from minigrad.domains.field import FIELD, fresh
 from minigrad.fast import Compiled
-from minigrad.prove.runs.emitted import check_emitted, differs_in_floats, judge, scans_of, texts
+from minigrad.prove.runs.emitted import check_emitted, differs_in_floats, judge, scans_of, texts, written
 
 ALL = {**CELLS, **OWN}
 every_cell = pytest.mark.parametrize("cell", ALL.values(), ids=list(ALL))
@@ -56,6 +57,18 @@ def test_the_kernels_text_is_judged_without_numba():
     found = judge(back, kernels=True, edit=lambda t: wrong if t == text else t)
     assert found.verdict == "refuted"
     assert "memory that was never written is read" in found.reason
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm"])
+def test_the_kernels_are_the_lines_again(name):
+    """Where numba is there, what was compiled has kernels; both texts are judged all the same."""
+    found = scans_of(CELLS[name])[1]
+    with_kernels = replace(found, compiled=Compiled(found.program, found.layout, kernels=True))
+    assert "def kernel0(" in written(found, True).loop.source
+    assert written(with_kernels, True) is with_kernels.compiled
+    assert texts(written(with_kernels, False)) == texts(written(found, False))
+    assert judge(with_kernels)
+    assert judge(with_kernels, kernels=True)
 
 
 # ---- planted faults ------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ from ...domains.sizes import ATOMS, SIZES, Undecided, fresh
 from ...engine.program import Input, Program
 from ...fast import Scanned
 from ..step import size_names
-from .emitted import Edit, outputs, scans_of, texts
+from .emitted import Edit, outputs, scans_of, texts, written
 from .emittedstep import emitted_step
 from .textrun import TIME, arguments, at_time, run_text
 
@@ -146,7 +146,7 @@ def check_every_size(
     with fresh() as sizes:
         try:
             reading = Reading(cell, ones)
-            scans = scans_of(cell, reading.values, **how)
+            scans = _scans(cell, reading.values, **how)
             for scan in scans:
                 if scan.compiled:
                     found, wrong = _one_scan(reading, scan, edit)
@@ -164,6 +164,11 @@ def check_every_size(
     return EverySize(
         "unknown" if reason else "proved", compared, conditions, time.perf_counter() - start, reason
     )
+
+
+def _scans(cell: Cell, sizes: dict[str, int], **how: Any) -> list[Scanned]:
+    """The scans of a cell, without kernels."""
+    return [replace(s, compiled=s.compiled and written(s, False)) for s in scans_of(cell, sizes, **how)]
 
 
 def _one_scan(reading: Reading, scan: Scanned, edit: Edit) -> tuple[int, str]:
@@ -212,7 +217,7 @@ def same_text(cell: Cell, sizes: dict[str, int], **how: Any) -> bool:
         pairs = {x * y: names[x] * names[y] for x in names for y in names}
         return pairs.get(c, names.get(c, c))
 
-    there, here = scans_of(cell, reading.values, **how), scans_of(cell, sizes, **how)
+    there, here = _scans(cell, reading.values, **how), _scans(cell, sizes, **how)
     for a, b in zip(there, here, strict=True):
         if not a.compiled or not b.compiled:
             return not a.compiled and not b.compiled
