@@ -28,8 +28,9 @@ every_cell = pytest.mark.parametrize("cell", ALL.values(), ids=list(ALL))
 
 
 @every_cell
-def test_the_text_is_proved_for_every_size(cell):
-    found = check_every_size(cell)
+@pytest.mark.parametrize("kernels", [False, True], ids=["lines", "kernels"])
+def test_the_text_is_proved_for_every_size(cell, kernels):
+    found = check_every_size(cell, kernels=kernels)
     assert found.verdict == "proved", found.reason
     assert found.compared >= 19
 
@@ -142,6 +143,16 @@ def test_every_fault_in_every_text_is_not_proved(cell):
     assert unproved > 0.9 * planted
 
 
+def test_a_fault_in_a_kernel_is_not_proved():
+    def wrong(text):
+        return text.replace("b0[row, column] * v_28[row, column]", "b0[row, column] + v_28[row, column]")
+
+    assert check_every_size(CELLS["lstm"], kernels=True)
+    found = check_every_size(CELLS["lstm"], wrong, kernels=True)
+    assert found.verdict == "unknown"
+    assert found.reason.startswith("the emitted text of back: ")
+
+
 # ---- the layers ----------------------------------------------------------------------------------
 @pytest.mark.parametrize("cell", [CELLS["rnn"], CELLS["lstm"], OWN["token_rnn"]], ids=lambda c: c.name)
 def test_the_proof_covers_the_code_that_runs(cell):
@@ -150,7 +161,7 @@ def test_the_proof_covers_the_code_that_runs(cell):
     text, run = proof.checks[-2:]
     assert (text.name, text.verdict, text.sampled) == ("emitted", "proved", False)
     assert (run.name, run.verdict, run.sampled) == ("emitted run", "agrees", True)
-    assert text.detail.endswith("identities of its text")
+    assert text.detail.endswith("identities of its text, without and with kernels")
     assert re.fullmatch(
         r"\d+ and \d+ lines, without and with kernels; wrong code agrees .* < .*e-1\d", run.detail
     )

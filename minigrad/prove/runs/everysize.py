@@ -113,7 +113,28 @@ class Reading:
                 names[name] = size
                 return ast.Name(name, ast.Load())
 
-        return ast.unparse(ast.fix_missing_locations(Read().visit(ast.parse(text)))), names
+        tree = _Whole().visit(Read().visit(ast.parse(text)))
+        return ast.unparse(ast.fix_missing_locations(tree)), names
+
+
+class _Whole(ast.NodeTransformer):
+    """Kernels on whole arrays. Their lines read and write entry [row, column] of arrays and views, [column] of
+    vectors, and no other; so done row by row, or all rows at once, they are the same."""
+
+    def visit_For(self, node: ast.For) -> Any:
+        inside = isinstance(node.target, ast.Name) and node.target.id in ("row", "column")
+        self.generic_visit(node)
+        return node.body if inside else node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        at = ast.unparse(node.slice)
+        if at not in ("(row, column)", "row, column", "column"):
+            return node
+        return (
+            node.value
+            if isinstance(node.ctx, ast.Load)
+            else ast.Subscript(node.value, ast.Constant(...), node.ctx)
+        )
 
 
 @dataclass(frozen=True)
@@ -135,18 +156,18 @@ class EverySize:
 
 
 def check_every_size(
-    cell: Cell, edit: Edit = lambda text: text, ones: Collection[str] = (), **how: Any
+    cell: Cell, edit: Edit = lambda text: text, ones: Collection[str] = (), kernels: bool = False, **how: Any
 ) -> EverySize:
     """The rewritten programs and the emitted text of a cell's scans, forward and backward, for every size.
 
-    edit: as for `emitted.judge`; ones: the sizes that are 1, for which the text may be another; how: truncate,
-    reverse.
+    edit: as for `emitted.judge`; ones: the sizes that are 1, for which the text may be another; kernels: with the
+    text of the kernels (but for the bounds of their loops); how: truncate, reverse.
     """
     start, compared, reason = time.perf_counter(), 0, ""
     with fresh() as sizes:
         try:
             reading = Reading(cell, ones)
-            scans = _scans(cell, reading.values, **how)
+            scans = _scans(cell, reading.values, kernels, **how)
             for scan in scans:
                 if scan.compiled:
                     found, wrong = _one_scan(reading, scan, edit)
@@ -166,9 +187,10 @@ def check_every_size(
     )
 
 
-def _scans(cell: Cell, sizes: dict[str, int], **how: Any) -> list[Scanned]:
-    """The scans of a cell, without kernels."""
-    return [replace(s, compiled=s.compiled and written(s, False)) for s in scans_of(cell, sizes, **how)]
+def _scans(cell: Cell, sizes: dict[str, int], kernels: bool = False, **how: Any) -> list[Scanned]:
+    """The scans of a cell, with kernels or without."""
+    found = scans_of(cell, sizes, **how)
+    return [replace(s, compiled=s.compiled and written(s, kernels)) for s in found]
 
 
 def _one_scan(reading: Reading, scan: Scanned, edit: Edit) -> tuple[int, str]:
