@@ -235,6 +235,15 @@ def test_another_number_of_states_is_refuted():
     assert "lstm has 2 state(s) (H, C), the equations has 1 (h)" in str(found.comparison)
 
 
+def test_a_state_whose_old_value_nobody_reads_is_still_a_state():
+    @cell(h="n", m="n", x="d", W="d n")
+    def passed_on(h, m, /, x, *, W):
+        return tanh(x @ W + m), m
+
+    assert check_specification(passed_on, "h_t = \\tanh(W x_t + m_{t-1})\nm_t = m_{t-1}").verdict == "proved"
+    assert check_specification(passed_on, "h_t = \\tanh(W x_t + m_{t-1})\nm_t = h_t").verdict == "refuted"
+
+
 def test_a_cell_that_sizes_cannot_run_is_not_judged():
     @cell(h="n", x="d", W="d n")
     def odd(h, /, x, *, W):

@@ -64,7 +64,8 @@ class Reading:
         found = [(k, n) for k, e in enumerate(equations) for n in names(e.value)]
         for k, n in found:
             self.uses[k, n.at] = self._role(k, n)
-        self.states = self._ordered([n.text for k, n in found if self.uses[k, n.at] == "state"], code.states)
+        carried = [n.text for k, n in found if self.uses[k, n.at] == "state"]
+        self.states = self._ordered([*carried, *self._unread(carried)], code.states)
         self.inputs = self._ordered([n.text for k, n in found if self.uses[k, n.at] == "input"], code.inputs)
         self.lengths: dict[str, Length] = {}
         for mine, other in ((self.states, code.states), (self.inputs, code.inputs)):
@@ -74,6 +75,11 @@ class Reading:
                 )
         for k in self.order():
             self._typed_equation(k)
+
+    def _unread(self, carried: Sequence[str]) -> list[str]:
+        """States of the code that the equations define and, as the code may too, never read at t-1."""
+        missing = {s.lower() for s in self.code.states} - {c.lower() for c in carried}
+        return [v for v in self.defined if v.lower() in missing]
 
     def _ordered(self, found: list[str], other: Sequence[str]) -> tuple[str, ...]:
         unique = list(dict.fromkeys(found))
