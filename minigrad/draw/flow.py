@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from .elide import WIDTH as GAP_WIDTH
 from .names import pretty, text_width
 from .scene import Point
 from .stage import DECADES, Pen, Stage, log_part
@@ -14,12 +15,11 @@ TALLEST = 34.0
 
 def draw_gradients(stage: Stage, pen: Pen) -> None:
     """Per state line, an arrow back over each step, as wide as the log of its norm, and a bar per state."""
-    known = [n for row in stage.rec.carried for s in row if (n := stage.norm(s)) is not None]
-    if not known:
+    if all(stage.norm(s) is None for row in stage.rec.carried for s in row):
         return
-    peak, n_lines = max(filter(math.isfinite, known), default=0.0), len(stage.lines)
-    floor = max(max(s.frame[1] + 20, s.high + 12) for s in stage.steps)
-    left, right = stage.state_x(0) - 20, stage.state_x(stage.T) + 20
+    peak, n_lines = _peak(stage), len(stage.lines)
+    floor = max(max(s.frame[1] + 20, s.high + 12) for s in stage.kinds)
+    left, right = stage.state_x(stage.first) - 20, stage.state_x(stage.last) + 20
     pen.box(
         "profile",
         (left + right) / 2,
@@ -33,14 +33,14 @@ def draw_gradients(stage: Stage, pen: Pen) -> None:
         kind="grad",
     )
     for k, y in enumerate(stage.lines):
-        for t in range(stage.T + 1):
+        for t in stage.stops:
             norm = stage.norm(stage.rec.carried[t][k])
             if norm is None:
                 continue
             tip = f"norm of dL/d{stage.state_name(t, k)}: {norm:.3e}"
             part = log_part(norm, peak)
-            if t < stage.T:
-                _arrow(stage, pen, k, t, y + (12.0 if stage.steps[0].on_top[k] else -12.0), part, tip)
+            if t < stage.last:
+                _arrow(stage, pen, k, t, y + (12.0 if stage.kinds[0].on_top[k] else -12.0), part, tip)
             h, x = 1 + TALLEST * part, stage.state_x(t) + 13 * (k - (n_lines - 1) / 2)
             fill = "gradient" if k == n_lines - 1 else "state"
             pen.box(
@@ -59,12 +59,29 @@ def draw_gradients(stage: Stage, pen: Pen) -> None:
 
 
 def _arrow(stage: Stage, pen: Pen, k: int, t: int, y: float, part: float, tip: str) -> None:
-    half = stage.sizes.state[0] / 2
-    ends = ((stage.state_x(t + 1) - half, y), (stage.state_x(t) + half, y))
+    """From the next state that is drawn back to state t, or out of the gap between them."""
+    half, after = stage.sizes.state[0] / 2, stage.stops[stage.stops.index(t) + 1]
+    source, start = f"s{k}-{after}", stage.state_x(after) - half
+    for gap in stage.gaps:
+        if gap.after == t:
+            norm = stage.norm(stage.rec.carried[gap.before][k])
+            if norm is not None:
+                pen.line(
+                    f"grad-{gap.key}-{k}", source, gap.key, ((start, y), (gap.x + GAP_WIDTH, y)), "gradient",
+                    0.5 + WIDEST * log_part(norm, _peak(stage)), alpha=0.65, kind=f"grad state{k} t{after}",
+                    tip=f"norm of dL/d{stage.state_name(after, k)}: {norm:.3e}",
+                )  # fmt: skip
+            source, start = gap.key, gap.x
     pen.line(
-        f"grad-s{k}-{t + 1}", f"s{k}-{t + 1}", f"s{k}-{t}", ends, "gradient", 0.5 + WIDEST * part, alpha=0.65,
-        kind=f"grad state{k} t{t + 1}", tip=tip,
+        f"grad-s{k}-{t + 1}", source, f"s{k}-{t}", ((start, y), (stage.state_x(t) + half, y)), "gradient",
+        0.5 + WIDEST * part, alpha=0.65, kind=f"grad state{k} t{t + 1}", tip=tip,
     )  # fmt: skip
+
+
+def _peak(stage: Stage) -> float:
+    """The largest finite norm of the gradient of any state, drawn or not."""
+    known = (stage.norm(s) for row in stage.rec.carried for s in row)
+    return max((n for n in known if n is not None and math.isfinite(n)), default=0.0)
 
 
 def _scale(stage: Stage, pen: Pen, floor: float) -> None:
@@ -74,7 +91,9 @@ def _scale(stage: Stage, pen: Pen, floor: float) -> None:
     words.append(f"log scale, {DECADES:.0f} decades")
     for i, text in enumerate(reversed(words)):
         w = text_width(text, 9) + 2
-        pen.label(f"scale-{i}", stage.state_x(0) - 28 - w / 2, floor + 5 + 12 * i, w, text, "gradient", 9)
+        pen.label(
+            f"scale-{i}", stage.state_x(stage.first) - 28 - w / 2, floor + 5 + 12 * i, w, text, "gradient", 9
+        )
 
 
 def draw_loss(stage: Stage, pen: Pen) -> None:
@@ -82,14 +101,17 @@ def draw_loss(stage: Stage, pen: Pen) -> None:
     loss, T = stage.rec.loss, stage.T
     if loss is None or not stage.lines:
         return
-    for t in range(1, T):
-        for key in _read_at(stage, t):
+    for t in stage.shown:
+        for key in _read_at(stage, t) if t < T else []:
             (x, y), (w, h) = _center(stage, key, t), _size(stage, key)
             a = (x + w / 2, y) if key[0] == "y" else (x, y - h / 2)
             b = (a[0] + 16, y) if key[0] == "y" else (x, a[1] - 16)
             _box(stage, pen, f"loss-{key}-{t}", _box_key(key, t), a, b, (15.0, 15.0), "L", 9)
+    if stage.last < T:
+        return
     text = f"L = {float(loss.value):.4g}"
-    last = (_read_at(stage, T) or ["s0"])[0]
+    read = [key for key in _read_at(stage, T) if key[0] == "s" or T in stage.shown]
+    last = (read or ["s0"])[0]
     (x, y), (w, _) = _center(stage, last, T), _size(stage, last)
     right = stage.state_x(T) + stage.sizes.state[0] / 2 + 26
     _box(

@@ -7,6 +7,7 @@ cotangents; the shares of all steps add up to the gradient (`check` is the large
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,10 +33,14 @@ class Numbers:
         g = None if t is None else self.gradient.get(t.id)
         return None if g is None else float(np.linalg.norm(g))
 
-    def tap(self, t: int, group: tuple[int, ...]) -> float:
-        """Norm of step t's share of the gradient of a group of parameters."""
-        parts = [self.share[t][p] for p in group]
-        return float(np.sqrt(sum(float((g * g).sum()) for g in parts if g is not None)))
+    def tap(self, steps: Sequence[int], group: tuple[int, ...]) -> float:
+        """Norm of these steps' share (counted from 0) of the gradient of a group of parameters."""
+        squares = 0.0
+        for p in group:
+            if parts := [g for t in steps if (g := self.share[t][p]) is not None]:
+                whole = parts[0] if len(parts) == 1 else np.sum(parts, axis=0)
+                squares += float((whole * whole).sum())
+        return float(np.sqrt(squares))
 
 
 @np.errstate(all="ignore")  # what is not finite is shown, not warned about

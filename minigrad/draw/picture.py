@@ -18,6 +18,7 @@ from ..engine.core import Tensor, recording, tensor
 from ..engine.functions import mean
 from .compose import compose
 from .dot import to_dot
+from .elide import MOST, chosen
 from .graph import of_tensors
 from .measure import measure
 from .render import FORMATS, RenderError, render
@@ -26,7 +27,8 @@ from .stage import Options
 from .steps import Recording, of_unrolled
 from .theme import theme as theme_colours
 
-MAX_STEPS = 1000
+MAX_STEPS = 1000  # that are all drawn
+MAX_ELIDED = 10_000  # of which a few are drawn
 MAX_NODES = 60_000
 LEVELS = ("gates", "ops")
 
@@ -84,6 +86,9 @@ def draw(
     values: bool = False,
     gradients: bool | None = None,
     loss: Tensor | None = None,
+    elide: bool | None = None,
+    show: Sequence[int] | None = None,
+    lens: int | None = None,
     theme: str = "light",
     seed: int = 0,
     title: str | None = None,
@@ -95,7 +100,11 @@ def draw(
     shown and there is a loss. loss: a single number made from the graph; for a cell or an Unrolled
     the mean square of the last output. theme: light or dark. For a cell, sizes are small and numbers
     random, from `seed`; an Unrolled has its own number of steps.
-    Raises TypeError for what has no graph, ValueError for steps outside 1..1000 or unknown options.
+    Of more than 40 steps the first two and the last two are drawn, and a gap that says how many it stands
+    for. elide: True for that at any length, False for every step; show: the steps to draw; lens: a step
+    to draw with its neighbours and the two ends.
+    Raises TypeError for what has no graph, ValueError for steps outside 1..10,000 (1,000 if every one is
+    drawn) or unknown options.
     """
     if level not in LEVELS:
         raise ValueError(f"draw: there is no level {level!r}; pass one of {', '.join(LEVELS)}")
@@ -103,7 +112,8 @@ def draw(
     _check_steps(steps)
     wanted = values if gradients is None else gradients
     rec, name = _recording(what, steps, seed, loss, wanted)
-    _check_size(rec)
+    shown = chosen(rec, elide, show, lens)
+    _check_size(rec, shown)
     numbers = measure(rec, rec.loss) if wanted and rec.loss is not None else None
     if gradients and numbers is None:
         raise ValueError(
@@ -113,7 +123,9 @@ def draw(
     T = len(rec.steps)
     heading = title if title is not None else f"{name}, {T} time step{'s' * (T != 1)}" if rec.timed else name
     return Picture(
-        compose(rec, Options(level, values), numbers, heading), theme, numbers.check if numbers else None
+        compose(rec, Options(level, values), numbers, heading, shown),
+        theme,
+        numbers.check if numbers else None,
     )
 
 
@@ -150,15 +162,20 @@ def _check_steps(steps: int) -> None:
         raise TypeError(f"draw: steps={steps!r}; pass a whole number of time steps")
     if steps < 1:
         raise ValueError(f"draw: steps={steps}; a picture has at least 1 time step")
-    if steps > MAX_STEPS:
+    if steps > MAX_ELIDED:
         raise ValueError(
-            f"draw: steps={steps:,} is more than the {MAX_STEPS:,} that are drawn; the steps are alike, so "
-            "draw a few of them, or the part of the sequence that matters"
+            f"draw: steps={steps:,} is more than the {MAX_ELIDED:,} of which a picture is made; the steps are "
+            "alike, so draw a few of them, or the part of the sequence that matters"
         )
 
 
-def _check_size(rec: Recording) -> None:
-    n = sum(len(s.nodes) for s in rec.steps)
+def _check_size(rec: Recording, shown: Sequence[int]) -> None:
+    if len(shown) > MAX_STEPS:
+        raise ValueError(
+            f"draw: {len(shown):,} steps one by one are more than the {MAX_STEPS:,} that can be drawn; leave "
+            f"elide=False away (more than {MOST} steps are then drawn with a gap), or choose some with show=[...]"
+        )
+    n = sum(len(rec.steps[t - 1].nodes) for t in shown)
     widest = max(len(s.nodes) for s in rec.steps)
     if widest > 400 or n > MAX_NODES:
         raise ValueError(
@@ -179,7 +196,14 @@ def example_run(cell: Cell, steps: int, seed: int) -> Unrolled:
     rng = np.random.default_rng(seed)
     xs = tuple(rng.standard_normal((steps, 1, *cell.shape(x, sizes))) for x in cell.inputs)
     start = tuple(tensor(s, requires_grad=True, name=s.name) for s in cell.zero_state(1, **sizes))
-    return unroll(cell, start, xs, cell.init(seed, **sizes))
+    params = cell.init(seed, **sizes)
+    try:
+        return unroll(cell, start, xs, params)
+    except (TypeError, IndexError):  # an input of single numbers may be one of indices, such as words
+        words = tuple(np.arange(steps)[:, None] % 2 if x.ndim == 2 else x for x in xs)
+        if all(w is x for w, x in zip(words, xs, strict=True)):
+            raise
+        return unroll(cell, start, words, params)
 
 
 __all__ = ["FORMATS", "Picture", "RenderError", "draw"]

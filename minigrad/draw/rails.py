@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+from .elide import WIDTH as GAP_WIDTH
 from .fold import GATELIKE, Drawn, Part
 from .names import fit, shape_text, text_width
+from .scene import Point
 from .stage import Pen, Stage, log_part
 
 PITCH = 21.0
@@ -16,13 +19,13 @@ Group = tuple[int, ...]
 def draw_rails(stage: Stage, pen: Pen) -> None:
     """Boxes, rails and taps; a tap is as wide as the logarithm of its step's share of the gradient."""
     first: dict[Group, float] = {}
-    for s in stage.steps:
+    for s in stage.kinds:
         for p in s.paths:
             if p.tap is not None:
                 g, x = s.drawn.groups[p.tap], p.points[0][0]
                 first[g] = min(first.get(g, x), x)
-    low = min(s.low for s in stage.steps) - 12
-    right = stage.state_x(0) + (stage.sizes.state[0] / 2 if stage.lines else 0.0) - 12
+    low = min(s.low for s in stage.kinds) - 12
+    right = stage.state_x(stage.first) + (stage.sizes.state[0] / 2 if stage.lines else 0.0) - 12
     for row, g in enumerate(sorted(first, key=first.__getitem__)):
         role, y = _role(stage, g), low - row * PITCH
         _parameters(stage, pen, row, g, right, y, role)
@@ -32,7 +35,7 @@ def draw_rails(stage: Stage, pen: Pen) -> None:
 def _role(stage: Stage, g: Group) -> str:
     """The colour of the one gate that reads these parameters, else a plain one."""
     readers = {
-        stage.role(p) for s in stage.steps for i, key in s.drawn.taps
+        stage.role(p) for s in stage.kinds for i, key in s.drawn.taps
         if s.drawn.groups[i] == g and (p := gate_after(s.drawn, key)) is not None
     }  # fmt: skip
     return readers.pop() if len(readers) == 1 else "plain"
@@ -73,32 +76,33 @@ def _parameters(stage: Stage, pen: Pen, row: int, g: Group, right: float, y: flo
 def _rail(stage: Stage, pen: Pen, row: int, g: Group, left: float, y: float, role: str) -> None:
     """The rail from dot to dot, and from each dot a tap up to the part that reads the parameters."""
     num = stage.numbers
-    shares = [num.tap(t, g) for t in range(stage.T)] if num else []
     names = ", ".join(stage.rec.param_names[i] for i in g)
+    peak = max((s for t in range(stage.T) if math.isfinite(s := num.tap([t], g))), default=0.0) if num else 0
     before, x_before = f"p{row}", left
-    for t, s in enumerate(stage.steps, start=1):
-        taps = [p for p in s.paths if p.tap is not None and s.drawn.groups[p.tap] == g]
-        for p in sorted(taps, key=lambda p: p.points[0][0]):
-            points = [(stage.x[t - 1] + a, b) for a, b in p.points]
-            x, dot = points[0][0], f"p{row}-t{t}-{p.sink}"
-            points[0] = (x, y)
-            pen.box(dot, x, y, 3.6, 3.6, "ellipse", role, role, kind=f"joint {role}")
-            pen.line(f"{dot}-rail", before, dot, ((x_before, y), (x, y)), role, 1.5, arrow=False, kind="rail")
-            width, tip = 1.1, ""
-            if num:
-                width = 0.5 + 2.9 * log_part(
-                    shares[t - 1], max(filter(math.isfinite, shares), default=0.0), TAP_DECADES
-                )
-                tip = f"step {t}'s share of dL/d({names}): norm {shares[t - 1]:.3e}"
-            pen.line(
-                f"{dot}-tap",
-                dot,
-                f"t{t}-{p.sink}",
-                points,
-                role,
-                width,
-                radius=5.0,
-                kind=f"tap t{t}",
-                tip=tip,
-            )
-            before, x_before = dot, x
+    for sink, points, steps in _taps(stage, row, g):
+        points[0] = (x, _) = points[0][0], y
+        dot, width, tip, t = f"p{row}-{sink}", 1.1, "", steps[-1]
+        pen.box(dot, x, y, 3.6, 3.6, "ellipse", role, role, kind=f"joint {role}")
+        pen.line(f"{dot}-rail", before, dot, ((x_before, y), (x, y)), role, 1.5, arrow=False, kind="rail")
+        if num:
+            share = num.tap([t - 1 for t in steps], g)
+            width = 0.5 + 2.9 * log_part(share, peak, TAP_DECADES)
+            which = f"step {t}" if len(steps) == 1 else f"steps {steps[0]} to {t}"
+            tip = f"{which}'s share of dL/d({names}): norm {share:.3e}"
+        kind = f"tap t{t}" if sink[0] == "t" else "tap gap"
+        pen.line(f"{dot}-tap", dot, sink, points, role, width, radius=5.0, kind=kind, tip=tip)
+        before, x_before = dot, x
+
+
+def _taps(stage: Stage, row: int, g: Group) -> list[tuple[str, list[Point], Sequence[int]]]:
+    """(box, path up to it, steps) of each tap of a rail, from left to right; one for each gap."""
+    found: list[tuple[str, list[Point], Sequence[int]]] = []
+    for t in stage.shown:
+        s = stage.steps[t - 1]
+        for p in s.paths:
+            if p.tap is not None and s.drawn.groups[p.tap] == g:
+                found.append((f"t{t}-{p.sink}", [(stage.x[t - 1] + a, b) for a, b in p.points], [t]))
+    for gap in stage.gaps:
+        x = gap.x + GAP_WIDTH / 2 + 9.0 * (row % 5 - 2)
+        found.append((gap.key, [(x, 0.0), (x, stage.edges[0])], gap.steps))
+    return sorted(found, key=lambda tap: tap[1][0][0])

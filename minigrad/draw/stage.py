@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from ..engine.core import Tensor
+from .elide import WIDTH as GAP_WIDTH
+from .elide import Gap, spans, stops
 from .fold import GATELIKE, Drawn, Part, fold, with_rails
 from .layout import Sizes, StepLayout, layout
 from .measure import Numbers
@@ -17,6 +21,7 @@ from .rows import Rows
 from .scene import Box, Label, Line, Point, Scene, Strip
 from .steps import Recording
 from .theme import gate_roles
+from .unlike import unlike
 
 GAP = 14.0  # between a state box and the steps beside it
 GATE_WIDTH = (58.0, 96.0)  # as narrow as can be, as wide as may be
@@ -35,9 +40,13 @@ class Options:
 class Stage:
     """Where each step stands, what is drawn of it, and the colours of its gates."""
 
-    def __init__(self, rec: Recording, options: Options, numbers: Numbers | None) -> None:
-        self.rec, self.options, self.numbers = rec, options, numbers
-        kinds = {step.signature: step for step in rec.steps}
+    def __init__(
+        self, rec: Recording, options: Options, numbers: Numbers | None, shown: Sequence[int] | None = None
+    ) -> None:
+        self.rec, self.options, self.numbers, self.T = rec, options, numbers, len(rec.steps)
+        self.shown = tuple(shown or range(1, self.T + 1))  # the steps that are drawn
+        signatures = {t: rec.steps[t - 1].signature for t in self.shown}
+        kinds = {signatures[t]: rec.steps[t - 1] for t in self.shown}
         coarse = self._shared([fold(step, "gates", rec.names()) for step in kinds.values()], "gates")
         fine = coarse
         if options.level != "gates":
@@ -49,17 +58,45 @@ class Stage:
             layout(d, self.sizes, None if fine is coarse else c) for d, c in zip(fine, coarse, strict=True)
         ])  # fmt: skip
         kind = dict(zip(kinds, found, strict=True))
-        self.steps = [kind[step.signature] for step in rec.steps]
+        self.steps = [found[0]] * self.T  # also for a step that is not drawn, where nobody asks
+        for t, signature in signatures.items():
+            self.steps[t - 1] = kind[signature]
+        self.kinds = tuple(found)
         self.made = {n.id: t for t, step in enumerate(rec.steps, start=1) for n in step.nodes}
-        self.lines, self.T = self.steps[0].lines, len(self.steps)
-        between = self.sizes.state[0] + 2 * GAP if self.lines else 2 * GAP
-        self.x = [0.0]
-        for s in self.steps:
-            self.x.append(self.x[-1] + s.width + between)
-        self._before = between / 2
+        self.lines = found[0].lines
+        self._set_columns(0, self.T)
         parts = [p for s in found for p in s.drawn.parts.values() if p.kind in GATELIKE]
         names = list(dict.fromkeys(map(gate_key, parts)))
         self._role = dict(zip(names, gate_roles([None if n[0] == "*" else n for n in names]), strict=True))
+
+    def _set_columns(self, first: int, last: int) -> None:
+        """Where the steps, gaps and states from state `first` to state `last` stand."""
+        between = self.sizes.state[0] + 2 * GAP if self.lines else 2 * GAP
+        self.first, self.last = first, last
+        self.stops = stops(self.shown, first, last)  # the states that are drawn
+        self.gaps: list[Gap] = []
+        self.x = [0.0] * self.T  # left edges of the steps that are drawn
+        self._states = {first: -between / 2}
+        x = 0.0
+        for a, b, drawn in spans(self.shown, first, last):
+            if drawn:
+                self.x[b - 1] = x
+            else:
+                self.gaps.append(Gap(a, b, x))
+            x += (self.steps[b - 1].width if drawn else GAP_WIDTH) + between
+            self._states[b] = x - between / 2
+
+    def part(self, first: int, last: int) -> Stage:
+        """The same stage with what lies between the states `first` and `last` alone."""
+        other = copy.copy(self)
+        other.shown = tuple(t for t in self.shown if first < t <= last)
+        other._set_columns(first, last)
+        return other
+
+    @property
+    def edges(self) -> tuple[float, float]:
+        """The lowest and the highest edge of the steps' frames."""
+        return min(s.frame[0] for s in self.kinds), max(s.frame[1] for s in self.kinds)
 
     @staticmethod
     def _shared(kinds: list[Drawn], level: str) -> list[Drawn]:
@@ -77,6 +114,15 @@ class Stage:
             input=(46.0, 32.0 if values else 30.0),
             state=(66.0, 22.0 + 13 * values + (24 if gradients else 10)), lane=17.0 if gradients else 0.0,
         )  # fmt: skip
+
+    def heading(self, t: int) -> str:
+        """What stands in the frame of step t."""
+        return f"t = {t}, differs" if t in self.unlike else f"t = {t}"
+
+    @cached_property
+    def unlike(self) -> dict[int, str]:
+        """The steps that are drawn and are unlike most, and how they differ."""
+        return unlike({t: self.steps[t - 1] for t in self.shown}) if self.rec.timed else {}
 
     def header(self, p: Part, t: int) -> tuple[float, float]:
         """Widths of a gate's name and of its activation."""
@@ -99,7 +145,7 @@ class Stage:
 
     def state_x(self, t: int) -> float:
         """x of the states after step t."""
-        return -self._before if t == 0 else self.x[t - 1] + self.steps[t - 1].width + self._before
+        return self._states[t]
 
     def norm(self, t: Tensor | None) -> float | None:
         """Norm of the gradient, if gradients are drawn and it has one."""

@@ -21,7 +21,14 @@ def draw_step(stage: Stage, pen: Pen, t: int) -> None:
     )
     if stage.rec.timed:
         w = text_width(f"t = {t}", 11) + 4
-        pen.label(f"step-{t}-label", x0 + s.width - w / 2 - 8, high - 11, w, f"t = {t}", "soft", 11)
+        up = [
+            p.points[-1][0] for p in s.paths if p.sink[0] == "y"
+        ]  # wires to the outputs, which cross the edge
+        places = (s.width - w / 2 - 8, w / 2 + 8, *(x + side * (w / 2 + 6) for x in up for side in (1, -1)))
+        free = [
+            x for x in places if w / 2 <= x <= s.width - w / 2 and all(abs(x - u) > w / 2 + 3 for u in up)
+        ]
+        pen.label(f"step-{t}-label", x0 + (free or places)[0], high - 11, w, f"t = {t}", "soft", 11)
     for key, spot in s.spots.items():
         if key[0] in "xy":
             _end(stage, pen, t, key, spot)

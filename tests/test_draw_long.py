@@ -1,0 +1,134 @@
+"""Long sequences: what is left out is said, what is drawn is the same picture, and it all adds up."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from draw_laws import LAWS, STRANGERS
+
+import minigrad as mg
+from minigrad.cells import CELLS
+from minigrad.draw import Scene
+from minigrad.draw.elide import chosen, stops
+from minigrad.draw.measure import measure
+from minigrad.draw.picture import _recording
+
+ALL = {**CELLS, **STRANGERS}
+
+
+def broken(scene: Scene) -> dict[str, list]:
+    """The laws that a scene breaks, with the first places."""
+    return {name: found[:3] for name, law in LAWS.items() if (found := law(scene))}
+
+
+def drawn(scene: Scene) -> list[int]:
+    """The time steps with a frame."""
+    return [int(f.key.removeprefix("step-")) for f in scene.frames]
+
+
+CHOICES = [
+    (40, {}, range(1, 41)),
+    (41, {}, [1, 2, 40, 41]),
+    (5, {"elide": True}, [1, 2, 4, 5]),
+    (4, {"elide": True}, range(1, 5)),
+    (50, {"elide": False}, range(1, 51)),
+    (60, {"lens": 30}, [1, 29, 30, 31, 60]),
+    (60, {"lens": 1}, [1, 2, 60]),
+    (60, {"lens": 60}, [1, 59, 60]),
+    (9, {"show": [7, 3, 3]}, [3, 7]),
+    (9, {"show": np.array([1, 9])}, [1, 9]),
+]
+
+
+@pytest.mark.parametrize(("steps", "options", "expected"), CHOICES, ids=lambda v: str(v)[:20])
+def test_which_steps_are_drawn_and_every_other_one_is_in_a_gap_that_says_so(steps, options, expected):
+    scene = mg.draw(CELLS["rnn"], steps, **options).scene
+    assert drawn(scene) == list(expected)
+    tips = [b.tip for b in scene.boxes if b.kind == "gap"]
+    hidden = [t for tip in tips for n in [re.findall(r"\d+", tip)] for t in range(int(n[0]), int(n[-1]) + 1)]
+    assert sorted([*drawn(scene), *hidden]) == list(range(1, steps + 1))
+    said = [int(a.text.split()[0]) for a in scene.labels if re.fullmatch(r"gap-\d+-text0", a.key)]
+    assert sum(said) == len(hidden)
+    assert all(f"{tip.split(', not')[0].split()[1]} " in scene.description for tip in tips)
+
+
+def test_of_every_kind_of_step_one_is_drawn():
+    W = mg.tensor(np.ones((3, 3)), requires_grad=True, name="W")
+    h = mg.tensor(np.ones((1, 3)), name="h")
+    with mg.engine.core.recording("all"), mg.engine.watch.Watch():
+        for t, x in enumerate(mg.randn(60, 1, 3, seed=0)):
+            h = mg.tanh(x @ W + h) if t != 30 else mg.sigmoid(x @ W + h)
+    rec, _ = _recording([h], 4, 0, None, False)
+    assert 31 in chosen(rec, None, None, None)
+
+
+@pytest.mark.parametrize("options", [{}, {"lens": 40}, {"show": [3, 50, 51]}], ids=["ends", "lens", "show"])
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_pictures_with_gaps_obey_the_laws(name: str, options: dict):
+    assert (
+        broken(mg.draw(ALL[name], 80, values=name in ("lstm", "gru", "multiplicative"), **options).scene)
+        == {}
+    )
+
+
+def test_a_step_beside_a_gap_is_drawn_as_it_is_without():
+    kept, whole = (mg.draw(CELLS["lstm"], 6, values=True, elide=e).scene for e in (True, False))
+    for t in (1, 2, 5, 6):
+        one, two = (
+            sorted((b.key, b.x - f.x0, b.y, b.w, b.h) for b in s.boxes if b.key.startswith(f"t{t}-"))
+            for s in (kept, whole) for f in s.frames if f.key == f"step-{t}"
+        )  # fmt: skip
+        assert [b[0] for b in one] == [b[0] for b in two]
+        np.testing.assert_allclose([b[1:] for b in one], [b[1:] for b in two], atol=1e-6)
+    texts = [{a.key: a.text for a in s.labels if re.match(r"s\d-|p\d", a.key)} for s in (kept, whole)]
+    assert texts[0].items() <= texts[1].items()
+
+
+def test_the_tap_of_a_gap_is_the_share_of_its_steps_together():
+    rec, _ = _recording(CELLS["lstm"], 60, 0, None, True)
+    numbers = measure(rec, rec.loss)
+    assert numbers is not None
+    scene = mg.draw(CELLS["lstm"], 60, values=True).scene
+    taps = [e for e in scene.lines if e.kind == "tap gap"]
+    assert len(taps) == 4
+    for p, tap in enumerate(taps):
+        said = float(re.search(r"steps 3 to 58's share of dL/d\(.*: norm (.*)", tap.tip)[1])
+        group = [
+            i
+            for i, n in enumerate(rec.param_names)
+            if f"({n}," in tap.tip or f" {n}," in tap.tip or f" {n})" in tap.tip
+        ]
+        whole = np.sqrt(
+            sum(float((sum(numbers.share[t][i] for t in range(2, 58)) ** 2).sum()) for i in group)
+        )
+        assert said == pytest.approx(whole, rel=1e-3), p
+    # what is drawn and what is not add up to the gradient
+    for i in range(len(rec.params)):
+        total = sum(numbers.share[t][i] for t in range(60))
+        np.testing.assert_allclose(total, numbers.total[i], atol=1e-12)
+
+
+def test_the_states_beside_steps_are_drawn():
+    assert stops([1, 2, 9, 10], 0, 10) == [0, 1, 2, 8, 9, 10]
+    assert stops([5], 0, 10) == [0, 4, 5, 10]
+
+
+BAD = [
+    (dict(show=[0]), ValueError, r"show=0 is not a step of this sequence; they are 1 to 6"),
+    (dict(show=[7]), ValueError, r"show=7 is not a step"),
+    (dict(show=[]), ValueError, r"show=\[\] draws no step"),
+    (dict(show=["a"]), TypeError, r"show='a'; pass whole numbers, time steps from 1 to 6"),
+    (dict(lens=7), ValueError, r"lens=7 is not a step"),
+    (dict(lens=1.5), TypeError, r"lens=1\.5"),
+    (dict(lens=3, show=[3]), ValueError, r"pass one of them"),
+    (dict(elide=False, lens=3), ValueError, r"elide=False draws every step"),
+    (dict(steps=1001, elide=False), ValueError, r"1,001 steps one by one are more than the 1,000.*show="),
+]
+
+
+@pytest.mark.parametrize(("options", "error", "text"), BAD, ids=lambda v: str(v)[:30])
+def test_bad_choices_say_what_is_wrong(options: dict, error: type, text: str):
+    with pytest.raises(error, match=text):
+        mg.draw(CELLS["rnn"], **{"steps": 6, **options})
