@@ -1,0 +1,83 @@
+"""Steps that are not the same code as the others (the first, a masked one, one with a read-out) are marked."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+from .fold import Drawn
+from .names import pretty, text_width
+
+if TYPE_CHECKING:
+    from .layout import StepLayout
+    from .stage import Pen, Stage
+
+MOST = 400.0  # width of a line of words, in points
+
+
+def unlike(steps: dict[int, StepLayout]) -> dict[int, str]:
+    """How each step differs from the kind that most steps are of, in words; nothing for these.
+
+    Of kinds that are equally frequent the later one is the usual one: a first step is often special.
+    """
+    count = Counter(id(s) for s in steps.values())
+    usual = max(reversed(list(steps)), key=lambda t: count[id(steps[t])], default=None)
+    if usual is None:
+        return {}
+    words = {
+        id(s): difference(s.drawn, steps[usual].drawn) for s in {id(s): s for s in steps.values()}.values()
+    }
+    return {t: words[id(s)] for t, s in steps.items() if words[id(s)]}
+
+
+def difference(one: Drawn, usual: Drawn) -> str:
+    """What one step has that the usual one has not, and the other way round."""
+    here, there = _contents(one), _contents(usual)
+    more, less = list((here - there).elements()), list((there - here).elements())
+    text = [f"{word} {', '.join(found)}" for word, found in (("with", more), ("without", less)) if found]
+    if not text and _wires(one) != _wires(usual):
+        return "wired in another way"
+    return "; ".join(text)
+
+
+def _contents(d: Drawn) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for p in d.parts.values():
+        if p.kind != "joint":
+            name = pretty(p.name) if p.name and p.leaves_as is None and p.kind != "op" else ""
+            found[f"{name} {p.label}".strip() or p.kind] += 1
+    found["an output"] += len(d.outputs)
+    found["an input"] += d.inputs
+    return found
+
+
+def _wires(d: Drawn) -> list[tuple[str, ...]]:
+    """What each part reads, by the reading part's place among the drawn ones."""
+    place = {key: f"n{i}" for i, key in enumerate(d.parts)}
+    return [tuple(place.get(s, s) for s in p.sources) for p in d.parts.values()]
+
+
+def draw_unlike(stage: Stage, pen: Pen) -> None:
+    """The legend of the marked frames, below everything: how the steps differ."""
+    steps: dict[str, list[int]] = defaultdict(list)
+    for t, text in stage.unlike.items():
+        steps[text].append(t)
+    if not steps:
+        return
+    left, low, _, _ = pen.scene.bounds()
+    left = max(left, stage.state_x(stage.first) - stage.sizes.state[0] / 2)
+    for i, (text, ts) in enumerate(steps.items()):
+        line = f"- - -  {'step' if len(ts) == 1 else 'steps'} {spans(ts)}: {text}"
+        w = min(text_width(line, 10) + 4, MOST)
+        pen.label(f"unlike-{i}", left + w / 2, low - 16 - 14 * i, w, line, "op_edge", 10)
+
+
+def spans(steps: list[int]) -> str:
+    """1, 3–5: numbers in order, those in a row joined."""
+    rows: list[list[int]] = []
+    for t in steps:
+        if rows and t == rows[-1][-1] + 1:
+            rows[-1].append(t)
+        else:
+            rows.append([t])
+    return ", ".join(f"{r[0]}–{r[-1]}" if len(r) > 2 else ", ".join(map(str, r)) for r in rows)
