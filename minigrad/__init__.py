@@ -1,6 +1,6 @@
 """minigrad: write a recurrent cell once, as its equations; see it unrolled, prove its BPTT gradient.
 
-These are the public names. `minigrad.prove` and `minigrad.draw` load sympy and graphviz when first used;
+These are the public names. `minigrad.prove`, `draw` and `ledger` load sympy or graphviz when first used;
 importing minigrad loads numpy alone.
 """
 
@@ -38,7 +38,7 @@ from .cells.unroll import unroll as unroll
 from . import cells as cells
 from . import nn as nn
 
-_LAZY = {"fast", "prove", "draw"}  # the last two load sympy and graphviz
+_LAZY = {"fast", "prove", "draw", "ledger"}  # the last three load sympy or graphviz
 
 
 def _first_scan(*args: Any) -> Any:

@@ -24,9 +24,10 @@ BELOW = {  # package or module -> what it may import of the house, besides itsel
     "text": {"engine", "cells", "nn"},
     "prove": {"engine", "domains", "cells", "nn", "fast"},
     "draw": {"engine", "domains", "cells", "nn", "fast"},
+    "ledger": {"engine", "cells", "prove", "draw"},
     "tour": {"engine", "domains", "cells", "nn", "fast", "text", "prove", "draw"},
     "_progress": set(),
-    "cli": {"engine", "domains", "cells", "nn", "fast", "text", "prove", "draw", "tour", "_progress"},
+    "cli": {"engine", "domains", "cells", "nn", "fast", "text", "prove", "draw", "ledger", "tour", "_progress"},
 }
 HELPERS = {"_callable", "_names", "_output"}  # small modules of the house that know nothing of it
 NUMPY_ONLY = ("engine", "cells", "nn", "domains/floats.py", "domains/source.py", "__init__.py", *sorted(HELPERS))
@@ -113,7 +114,7 @@ def test_importing_minigrad_loads_numpy_alone():
 
 
 def test_the_lazy_parts_are_there_when_they_are_asked_for():
-    for name in ("prove", "draw"):
+    for name in ("prove", "draw", "ledger"):
         assert (
             run(f"import minigrad; print(callable(minigrad.{name}), {name!r} in dir(minigrad))")
             == "True True"

@@ -1,0 +1,98 @@
+"""What a ledger says in letters: the identity, each row's product, and the Jacobians written out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..draw.names import pretty, subscript
+
+if TYPE_CHECKING:
+    from .book import Ledger, Row
+
+LONGEST = 3  # factors b that are written one by one
+
+
+def heading(book: Ledger) -> str:
+    """What is differentiated: ∂h₄/∂U, ∂h₄/∂h₀, ∂L/∂U."""
+    of = pretty(book.name, book.at if book.of_state else None)
+    initial = book.wrt in book.run.cell.states
+    return f"∂{of}/∂{pretty(book.wrt, 0 if initial else None)}"
+
+
+def reads_last_only(book: Ledger) -> bool:
+    """Whether what is differentiated reads the last step and no other."""
+    return not any(book.pieces.extra[:-1])
+
+
+def product(book: Ledger, row: Row) -> str:
+    """The row as a product: b₄·b₃·a₂, with g₄ in front for a loss; δ₂·a₂ if the loss reads several steps."""
+    if row.step is None:
+        return "outside the steps"
+    own = [] if book.wrt in book.run.cell.states else [f"a{subscript(row.step)}"]
+    if not reads_last_only(book):
+        return "·".join([f"δ{subscript(row.step)}", *own])
+    front = [] if book.of_state else [f"g{subscript(book.at)}"]
+    b = [f"b{subscript(j)}" for j in range(book.at, row.step, -1)]
+    if len(b) > LONGEST:
+        b = [f"{b[0]}⋯{b[-1]}"]
+    return "·".join([*front, *b, *own]) or "1"
+
+
+def identity(book: Ledger) -> str:
+    """The formula that the rows are the terms of, for every T."""
+    T, name = "T", heading(book).replace(subscript(book.at), "_T") if book.of_state else heading(book)
+    if book.wrt in book.run.cell.states:
+        return f"{name} = b_T ··· b_1" if reads_last_only(book) else f"{name} = Σ_t g_t b_t ··· b_1"
+    if reads_last_only(book):
+        front = "" if book.of_state else "g_T "
+        return f"{name} = Σ_i {front}b_{T} ··· b_i+1 a_i"
+    return f"{name} = Σ_i δ_i a_i,  δ_i = Σ_(t≥i) g_t b_t ··· b_i+1"
+
+
+def letters(book: Ledger) -> list[str]:
+    """What the letters stand for."""
+    states = book.run.cell.states
+    s = pretty(states[0]) if len(states) == 1 else f"({', '.join(map(pretty, states))})"
+    lines = [f"b_j = ∂{s}_j/∂{s}_j-1"]
+    if book.wrt not in states:
+        lines.append(f"a_i = ∂{s}_i/∂{pretty(book.wrt)} with {s}_i-1 held fixed")
+    if not book.of_state:
+        lines.append(f"g_t = ∂{pretty(book.name)}/∂{s}_t, what it reads of step t itself")
+    return lines
+
+
+def jacobians(book: Ledger) -> list[tuple[str, str]]:
+    """The blocks of b written out from the cell's code, as (dC[t]/dC[t-1], D(F[t])); none for a cell that
+    `derive` refuses. D(v) is the diagonal matrix of v, rows are vectors."""
+    from ..prove import derive
+
+    try:
+        return [(x.note, x.right.code) for x in derive(book.run.cell).jacobians]
+    except (ValueError, TypeError, NotImplementedError):
+        return []
+
+
+def routes(book: Ledger) -> dict[str, str]:
+    """What the routes of a row are called, where there are several."""
+    if book.highway is None:
+        return {}
+    others = [pretty(s) for s in book.run.cell.states if s != book.highway]
+    return {
+        "direct": "its own step", "highway": f"along {pretty(book.highway)}",
+        "other": f"through {' or '.join(others)}",
+    }  # fmt: skip
+
+
+def held(book: Ledger, part: float = 0.9) -> str:
+    """How many steps back hold 90 % of it."""
+    m, n = book.steps_for(part), book.at
+    if book.wrt in book.run.cell.states or not m:
+        return ""
+    steps = (
+        "all steps and the initial state"
+        if m > n
+        else f"the last {m} of {n} steps"
+        if m > 1
+        else "the last step"
+    )
+    return f"{part:.0%} of it is held by {steps}"
