@@ -12,7 +12,7 @@ BASE = {  # what is trusted -> the files that say it
     ],
     "arrays of symbolic size: what an operation means, and their normal form": [
         "domains/blocks.py", "domains/contractions.py", "domains/atoms.py", "domains/sizes.py",
-        "domains/lookups.py", "domains/merging.py", "domains/kinks.py",
+        "domains/layout.py", "domains/lookups.py", "domains/merging.py", "domains/kinks.py",
     ],
     "calculus at every size": ["prove/derivative.py"],
     "polynomials, and calculus entry by entry": [

@@ -142,3 +142,17 @@ def _ratio(a: Count, b: Count) -> int:
     """k if a is k times b for a whole k, else 0."""
     k = sum(a.values()) // sum(b.values())
     return k if k and Counter({x: k * n for x, n in b.items()}) == a else 0
+
+
+COMPONENTS = 32  # the index of axis -k is the number -k; of a product of sizes, also -k-32, -k-64, ...
+
+
+def indices(axis: int, block: Any) -> dict[int, str]:
+    """The free indices of an axis (-1 is the last) inside one of its blocks, and what each runs over."""
+    return {axis - COMPONENTS * i: name for i, name in enumerate(parts(block))}
+
+
+def places(axes: tuple[Blocks, ...], choice: tuple[int, ...]) -> list[int]:
+    """The free indices of an entry, in row-major order."""
+    found = (indices(i - len(axes), b[k]) for i, (b, k) in enumerate(zip(axes, choice, strict=True)))
+    return [i for some in found for i in some]

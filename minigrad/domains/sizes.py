@@ -33,14 +33,13 @@ from .blocks import (
     broadcast_axes,
     choices,
     size_of,
-    told_apart,
-    without_common,
 )
 from .contractions import Sum
 from .elementary import POSITIVE
 from .kinks import Kinks
+from .layout import Layout
 from .lookups import RANGE, LookUps
-from .merging import Merged, parts, regroup
+from .merging import indices, parts, places
 from .polynomial import DIVISOR
 from .symbols import exact
 
@@ -53,14 +52,6 @@ NUMBERS, INDICES = np.dtype(object), np.dtype("int64")
 KINK = "no argument of relu, abs, maximum, or a comparison is exactly at its kink"
 TIE = "no two entries share a maximum"
 BASE = "the base of a power whose exponent is an array is positive"
-
-
-COMPONENTS = 32  # the index of axis -k is the number -k; of a product of sizes, also -k-32, -k-64, ...
-
-
-def indices(axis: int, block: Any) -> dict[int, str]:
-    """The free indices of an axis (-1 is the last) inside one of its blocks, and what each runs over."""
-    return {axis - COMPONENTS * i: name for i, name in enumerate(parts(block))}
 
 
 class Sized:
@@ -167,7 +158,7 @@ class Sized:
     max = min  # and below every size
 
 
-class Sizes(Kinks, LookUps):
+class Sizes(Kinks, LookUps, Layout):
     """The domain of arrays of symbolic size."""
 
     name, rank, array_type = "sizes", 4, Sized
@@ -293,17 +284,6 @@ class Sizes(Kinks, LookUps):
         y = Sized.make(tuple((1,) if i in at else b for i, b in enumerate(x.axes)), entry)
         return y if keepdims else self._drop(y, set(at))
 
-    def _drop(self, x: Sized, gone: set[int]) -> Sized:
-        """Axes of size 1 (counted from the left) taken away."""
-        left = [i for i in range(x.ndim) if i not in gone]
-        names = {i - x.ndim: j - len(left) for j, i in enumerate(left)}
-        y = x.renamed(names)
-        return Sized(
-            tuple(x.axes[i] for i in left),
-            {tuple(k[i] for i in left): e for k, e in y.entries.items()},
-            x.dtype,
-        )
-
     def logsumexp(self, x: Sized, axis: Any, keepdims: bool) -> Sized:
         return self.log(self.sum(self.exp(x), axis, keepdims))
 
@@ -315,106 +295,6 @@ class Sizes(Kinks, LookUps):
         tag = ATOMS.names.setdefault(key, f"ismax#{len(ATOMS.names)}")
         return array(tag, *x.axes)
 
-    # ---- layout ----
-    def reshape(self, x: Sized, shape: tuple, ndim: int) -> Sized:
-        lead = x.ndim - ndim
-        target = x.axes[:lead] + regroup(x.axes[lead:], tuple(map(blocks_of, shape)))
-        entries = {}
-        for old, new in zip(choices(x.axes), choices(target), strict=True):  # both in row-major order
-            names = zip(_places(x.axes, old), _places(target, new), strict=True)
-            entries[new] = x.entries[old].rename(dict(names))
-        return Sized(target, entries, x.dtype)
-
-    def broadcast(self, x: Sized, shape: tuple, ndim: int) -> Sized:
-        target = x.axes[: x.ndim - ndim] + tuple(map(blocks_of, shape))
-        if broadcast_axes(x.axes, target) != target:
-            raise ValueError(f"broadcast of {x.shape} to {shape}")
-        return Sized.make(target, x.spread, x.dtype)
-
-    def transpose(self, x: Sized, axes: tuple) -> Sized:
-        order = [*range(-x.ndim, -len(axes)), *axes]
-        y = x.renamed({a: i - x.ndim for i, a in enumerate(order)})
-        return Sized(
-            tuple(x.axes[a] for a in order),
-            {tuple(k[a] for a in order): e for k, e in y.entries.items()}, x.dtype,
-        )  # fmt: skip
-
-    def concat(self, xs: Any, axis: int) -> Sized:
-        at = xs[0].ndim + axis
-        rest = xs[0].axes[:at], xs[0].axes[at + 1 :]
-        entries, joined = {}, ()
-        for x in xs:
-            if (x.axes[:at], x.axes[at + 1 :]) != rest:
-                raise ValueError(f"concat: shapes {[y.shape for y in xs]} differ outside axis {axis}")
-            for k, e in x.entries.items():
-                entries[(*k[:at], k[at] + len(joined), *k[at + 1 :])] = e
-            joined += x.axes[at]
-        return Sized((*rest[0], joined, *rest[1]), entries, xs[0].dtype)
-
-    def stack(self, xs: Any, axis: int) -> Sized:
-        at = xs[0].ndim + 1 + axis
-        return self.concat([self._insert(x, at) for x in xs], axis)
-
-    def _insert(self, x: Sized, at: int) -> Sized:
-        """An axis of size 1 put before axis `at`."""
-        y = x.renamed({i - x.ndim: i - x.ndim - 1 for i in range(at)})
-        return Sized(
-            (*x.axes[:at], (1,), *x.axes[at:]),
-            {(*k[:at], 0, *k[at:]): e for k, e in y.entries.items()}, x.dtype,
-        )  # fmt: skip
-
-    def _span(self, axis: Blocks, k: Any) -> range:
-        """The blocks that an index or a slice takes; it must begin and end at blocks."""
-        whole = range(len(axis))
-        if isinstance(axis, Merged):
-            if k in (slice(None), slice(0, size_of(axis), 1)):
-                return whole
-            raise Undecided(f"a slice of an axis that was merged from {list(axis.factors)}")
-        if size_of(axis).__class__ is int:
-            return whole[k] if isinstance(k, slice) else range(whole[k], whole[k] + 1)
-        if not isinstance(k, slice):
-            k = slice(k, k + 1)
-        if k.step not in (None, 1):
-            raise Undecided(f"a slice with step {k.step} of an axis of blocks {axis}")
-        ends = []
-        for edge in (0 if k.start is None else k.start, size_of(axis) if k.stop is None else k.stop):
-            at = next((i for i in range(len(axis) + 1) if size_of(axis[:i]) == edge), None)
-            if at is None:
-                rest, more = without_common(axis, blocks_of(edge))
-                if isinstance(edge, int):
-                    told_apart(axis, edge)
-                elif {*rest} == {1} and not more:
-                    told_apart(axis, len(rest), back=True)
-                raise Undecided(f"a slice at {edge} of an axis of blocks {axis}, which is inside a block")
-            ends.append(at)
-        return range(*ends)
-
-    def index(self, x: Sized, key: tuple) -> Sized:
-        lead = x.ndim - len(key)
-        spans = [range(len(b)) for b in x.axes[:lead]]
-        spans += [self._span(b, k) for b, k in zip(x.axes[lead:], key, strict=True)]
-        axes = tuple(tuple(b[i] for i in s) for b, s in zip(x.axes, spans, strict=True))
-
-        def entry(k: tuple[int, ...]) -> Sum:
-            return x.entries[tuple(s[c] for c, s in zip(k, spans, strict=True))]
-
-        part = Sized.make(axes, entry, x.dtype)
-        return self._drop(part, {lead + i for i, k in enumerate(key) if not isinstance(k, slice)})
-
-    def place(self, x: Sized, key: tuple, shape: tuple, onto: Sized | None = None) -> Sized:
-        ints = [i for i, k in enumerate(key) if not isinstance(k, slice)]
-        lead = x.ndim - (len(key) - len(ints))
-        for i in ints:
-            x = self._insert(x, lead + i)
-        axes = x.axes[:lead] + tuple(map(blocks_of, shape))
-        spans = [range(len(b)) for b in axes[:lead]]
-        spans += [self._span(b, k) for b, k in zip(axes[lead:], key, strict=True)]
-        entries = {k: Sum() for k in choices(axes)} if onto is None else dict(onto.entries)
-        for k, e in x.entries.items():
-            at = tuple(s[c] for c, s in zip(k, spans, strict=True))
-            entries[at] = entries[at] + e
-        return Sized(axes, entries, x.dtype)
-
 
 def _fraction(c: Any) -> Any:
     """A number as a whole number or a Fraction; floats as they are written."""
@@ -422,12 +302,6 @@ def _fraction(c: Any) -> Any:
         return int(c) if isinstance(c, int) else c
     q = exact(c)
     return Fraction(int(q.p), int(q.q))
-
-
-def _places(axes: tuple[Blocks, ...], choice: tuple[int, ...]) -> list[int]:
-    """The free indices of an entry, in row-major order."""
-    found = (indices(i - len(axes), b[k]) for i, (b, k) in enumerate(zip(axes, choice, strict=True)))
-    return [i for some in found for i in some]
 
 
 def _is_number(e: Sum) -> bool:
@@ -453,7 +327,7 @@ def array(name: str, *axes: Blocks, dtype: Any = NUMBERS) -> Sized:
 
     def entry(k: tuple[int, ...]) -> Sum:
         tag = name + (f".{'.'.join(map(str, k))}" if any(len(b) > 1 for b in axes) else "")
-        return Sum.factor(tag, tuple(_places(axes, k)))
+        return Sum.factor(tag, tuple(places(axes, k)))
 
     return Sized.make(axes, entry, dtype)
 
