@@ -50,8 +50,8 @@ class _Writer:
     def frame(self, i: int, f: Frame) -> str:
         a = _attributes(
             id=f.key, **{"class": "step"}, bb=",".join(map(_n, (f.x0, f.y0, f.x1, f.y1))),
-            style="rounded,filled", fillcolor=self.colour["frame"], color=self.colour["frame_edge"],
-            penwidth="1.2", label="",
+            style="rounded,filled" + ",dashed" * f.marked, fillcolor=self.colour["frame"],
+            color=self.colour["ink" if f.marked else "frame_edge"], penwidth="1.2", label="",
             **({"tooltip": f.tip} if f.tip else {}),
         )  # fmt: skip
         return f"  subgraph cluster_{i} {{ graph {a}; }}"

@@ -21,6 +21,7 @@ class Frame:
     x1: float
     y1: float
     tip: str = ""
+    marked: bool = False  # a step unlike the others
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from ..engine.core import Tensor
 from .elide import WIDTH as GAP_WIDTH
 from .elide import Gap, spans, stops
 from .fold import GATELIKE, Drawn, Part, fold, with_rails
-from .layout import Sizes, StepLayout, layout
+from .layout import Path, Sizes, StepLayout, layout
 from .measure import Numbers
 from .names import fit, pretty, shape_text, text_width
 from .rows import Rows
@@ -117,7 +117,7 @@ class Stage:
 
     def heading(self, t: int) -> str:
         """What stands in the frame of step t."""
-        return f"t = {t}, differs" if t in self.unlike else f"t = {t}"
+        return f"t = {t} *" if t in self.unlike else f"t = {t}"
 
     @cached_property
     def unlike(self) -> dict[int, str]:
@@ -250,8 +250,17 @@ def _stretched(s: StepLayout, anchors: list[tuple[float, float]]) -> StepLayout:
         below = [a for a in anchors if a[0] <= y] or [anchors[0]]
         return y + below[-1][1] - below[-1][0]
 
+    def end(key: str, y: float) -> float:
+        """A wire's end moves with its part, which may lie across a line."""
+        spot = s.spots.get(key)
+        return move(y) if spot is None else y + move(spot.y) - spot.y
+
+    def path(p: Path) -> Path:
+        ys = [end(p.source, p.points[0][1]), *(move(y) for _, y in p.points[1:-1]), end(p.sink, p.points[-1][1])]
+        return replace(p, points=tuple((x, y) for (x, _), y in zip(p.points, ys, strict=True)))
+
     return replace(
         s, spots={k: replace(v, y=move(v.y)) for k, v in s.spots.items()}, lines=tuple(map(move, s.lines)),
-        paths=tuple(replace(p, points=tuple((x, move(y)) for x, y in p.points)) for p in s.paths),
+        paths=tuple(map(path, s.paths)),
         frame=(move(s.frame[0]), move(s.frame[1])), low=move(s.low), high=move(s.high),
     )  # fmt: skip

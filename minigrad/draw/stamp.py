@@ -16,11 +16,12 @@ def draw_step(stage: Stage, pen: Pen, t: int) -> None:
     """Everything inside step t, and its inputs and outputs."""
     s, x0 = stage.steps[t - 1], stage.x[t - 1]
     low, high = s.frame
-    pen.scene.frames.append(
-        Frame(f"step-{t}", x0, low, x0 + s.width, high, f"time step {t}" if stage.rec.timed else "")
-    )
+    tip, other = f"time step {t}" if stage.rec.timed else "", stage.unlike.get(t)
+    tip += f", unlike the others: {other}" if other else ""
+    pen.scene.frames.append(Frame(f"step-{t}", x0, low, x0 + s.width, high, tip, other is not None))
     if stage.rec.timed:
-        w = text_width(f"t = {t}", 11) + 4
+        text = stage.heading(t)
+        w = text_width(text, 11) + 4
         up = [
             p.points[-1][0] for p in s.paths if p.sink[0] == "y"
         ]  # wires to the outputs, which cross the edge
@@ -28,7 +29,7 @@ def draw_step(stage: Stage, pen: Pen, t: int) -> None:
         free = [
             x for x in places if w / 2 <= x <= s.width - w / 2 and all(abs(x - u) > w / 2 + 3 for u in up)
         ]
-        pen.label(f"step-{t}-label", x0 + (free or places)[0], high - 11, w, f"t = {t}", "soft", 11)
+        pen.label(f"step-{t}-label", x0 + (free or places)[0], high - 11, w, text, "ink" if other else "soft", 11)
     for key, spot in s.spots.items():
         if key[0] in "xy":
             _end(stage, pen, t, key, spot)

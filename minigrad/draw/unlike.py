@@ -12,21 +12,21 @@ if TYPE_CHECKING:
     from .layout import StepLayout
     from .stage import Pen, Stage
 
-MOST = 400.0  # width of a line of words, in points
+LEAST = 400.0  # room for a line of words, in points
 
 
 def unlike(steps: dict[int, StepLayout]) -> dict[int, str]:
     """How each step differs from the kind that most steps are of, in words; nothing for these.
 
-    Of kinds that are equally frequent the later one is the usual one: a first step is often special.
+    Of kinds that are equally frequent the later one is the usual one, but for the last step: the first and
+    the last are often special.
     """
-    count = Counter(id(s) for s in steps.values())
-    usual = max(reversed(list(steps)), key=lambda t: count[id(steps[t])], default=None)
-    if usual is None:
-        return {}
-    words = {
-        id(s): difference(s.drawn, steps[usual].drawn) for s in {id(s): s for s in steps.values()}.values()
-    }
+    kinds = {id(s): s.drawn for s in steps.values()}
+    inside = {i: frozenset(Counter(_parts(d)).items()) for i, d in kinds.items()}
+    count = Counter(inside[id(s)] for s in steps.values())
+    order = [*reversed(list(steps)[:-1]), *list(steps)[-1:]]
+    usual = max(order, key=lambda t: count[inside[id(steps[t])]])
+    words = {i: difference(d, steps[usual].drawn) for i, d in kinds.items()}
     return {t: words[id(s)] for t, s in steps.items() if words[id(s)]}
 
 
@@ -40,15 +40,18 @@ def difference(one: Drawn, usual: Drawn) -> str:
     return "; ".join(text)
 
 
-def _contents(d: Drawn) -> Counter[str]:
-    found: Counter[str] = Counter()
+def _parts(d: Drawn) -> list[str]:
+    """What is drawn of a step, by name and operation."""
+    found = []
     for p in d.parts.values():
         if p.kind != "joint":
             name = pretty(p.name) if p.name and p.leaves_as is None and p.kind != "op" else ""
-            found[f"{name} {p.label}".strip() or p.kind] += 1
-    found["an output"] += len(d.outputs)
-    found["an input"] += d.inputs
+            found.append(f"{name} {p.label}".strip() or p.kind)
     return found
+
+
+def _contents(d: Drawn) -> Counter[str]:
+    return Counter([*_parts(d), *["an input"] * d.inputs, *["an output"] * len(d.outputs)])
 
 
 def _wires(d: Drawn) -> list[tuple[str, ...]]:
@@ -64,12 +67,12 @@ def draw_unlike(stage: Stage, pen: Pen) -> None:
         steps[text].append(t)
     if not steps:
         return
-    left, low, _, _ = pen.scene.bounds()
+    lines = [f"* step{'s' * (len(ts) > 1)} {spans(ts)}, dashed: {text}" for text, ts in steps.items()]
+    left, low, right, _ = pen.scene.bounds()
     left = max(left, stage.state_x(stage.first) - stage.sizes.state[0] / 2)
-    for i, (text, ts) in enumerate(steps.items()):
-        line = f"- - -  {'step' if len(ts) == 1 else 'steps'} {spans(ts)}: {text}"
-        w = min(text_width(line, 10) + 4, MOST)
-        pen.label(f"unlike-{i}", left + w / 2, low - 16 - 14 * i, w, line, "op_edge", 10)
+    w = min(max(text_width(line, 10) for line in lines) + 4, max(right - left, LEAST))
+    for i, line in enumerate(lines):
+        pen.label(f"unlike-{i}", left + w / 2, low - 16 - 14 * i, w, line, "ink", 10)
 
 
 def spans(steps: list[int]) -> str:
