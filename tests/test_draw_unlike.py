@@ -44,7 +44,7 @@ def test_steps_unlike_the_others_are_marked_with_a_legend(case: str):
     scene = mg.draw(y).scene
     marked = [t for t, f in enumerate(scene.frames, start=1) if f.marked]
     assert set(expected) <= set(marked)
-    legend = {a.key: a.text for a in scene.labels if a.key.startswith("unlike-")}
+    legend = {a.key: a.text for a in scene.labels if a.key.startswith("note-")}
     text = " ".join(legend.values())
     for t, words in expected.items():
         assert scene.frames[t - 1].tip.startswith(f"time step {t}, unlike the others: {words}")
@@ -60,7 +60,7 @@ def test_steps_unlike_the_others_are_marked_with_a_legend(case: str):
 def test_no_step_of_a_cell_is_marked(name: str):
     scene = mg.draw({**CELLS, **STRANGERS}[name], 3).scene
     assert not any(f.marked for f in scene.frames)
-    assert not any(a.key.startswith("unlike") for a in scene.labels)
+    assert not any(a.key.startswith("note") for a in scene.labels)
 
 
 def test_numbers_of_steps_in_a_row_are_joined():

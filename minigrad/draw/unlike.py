@@ -15,18 +15,22 @@ if TYPE_CHECKING:
 LEAST = 400.0  # room for a line of words, in points
 
 
-def unlike(steps: dict[int, StepLayout]) -> dict[int, str]:
-    """How each step differs from the kind that most steps are of, in words; nothing for these.
+def usual(steps: dict[int, StepLayout]) -> int:
+    """A step of the kind that most steps are of, outputs apart.
 
-    Of kinds that are equally frequent the later one is the usual one, but for the last step: the first and
-    the last are often special.
+    Of kinds that are equally frequent the later one, but for the last step: the first and the last are
+    often special.
     """
-    kinds = {id(s): s.drawn for s in steps.values()}
-    inside = {i: frozenset(Counter(_parts(d)).items()) for i, d in kinds.items()}
+    inside = {id(s): frozenset(Counter(_parts(s.drawn)).items()) for s in steps.values()}
     count = Counter(inside[id(s)] for s in steps.values())
     order = [*reversed(list(steps)[:-1]), *list(steps)[-1:]]
-    usual = max(order, key=lambda t: count[inside[id(steps[t])]])
-    words = {i: difference(d, steps[usual].drawn) for i, d in kinds.items()}
+    return max(order, key=lambda t: count[inside[id(steps[t])]])
+
+
+def unlike(steps: dict[int, StepLayout]) -> dict[int, str]:
+    """How each step differs from the usual one, in words; nothing for those that do not."""
+    norm, kinds = steps[usual(steps)].drawn, {id(s): s.drawn for s in steps.values()}
+    words = {i: difference(d, norm) for i, d in kinds.items()}
     return {t: words[id(s)] for t, s in steps.items() if words[id(s)]}
 
 
@@ -62,17 +66,23 @@ def _wires(d: Drawn) -> list[tuple[str, ...]]:
 
 def draw_unlike(stage: Stage, pen: Pen) -> None:
     """The legend of the marked frames, below everything: how the steps differ."""
+    notes(pen, [f"* {line}" for line in lines(stage.unlike, ", dashed")])
+
+
+def lines(unlike: dict[int, str], mark: str = "") -> list[str]:
+    """One line for all steps that differ in the same way."""
     steps: dict[str, list[int]] = defaultdict(list)
-    for t, text in stage.unlike.items():
+    for t, text in unlike.items():
         steps[text].append(t)
-    if not steps:
-        return
-    lines = [f"* step{'s' * (len(ts) > 1)} {spans(ts)}, dashed: {text}" for text, ts in steps.items()]
+    return [f"step{'s' * (len(ts) > 1)} {spans(ts)}{mark}: {text}" for text, ts in steps.items()]
+
+
+def notes(pen: Pen, texts: list[str], ink: str = "ink") -> None:
+    """Lines of text below everything."""
     left, low, right, _ = pen.scene.bounds()
-    left = max(left, stage.state_x(stage.first) - stage.sizes.state[0] / 2)
-    w = min(max(text_width(line, 10) for line in lines) + 4, max(right - left, LEAST))
-    for i, line in enumerate(lines):
-        pen.label(f"unlike-{i}", left + w / 2, low - 16 - 14 * i, w, line, "ink", 10)
+    w = min(max([text_width(text, 10) + 4 for text in texts], default=0.0), max(right - left, LEAST))
+    for i, text in enumerate(texts):
+        pen.label(f"note-{i}", left + w / 2, low - 16 - 14 * i, w, text, ink, 10)
 
 
 def spans(steps: list[int]) -> str:
