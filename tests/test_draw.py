@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from draw_laws import LAWS, STRANGERS
+from own_cells import OWN
 
 import minigrad as mg
 from minigrad import Cell, Tensor, cell, tanh, tensor
@@ -112,6 +113,17 @@ def test_shapes_are_shown_on_states_inputs_gates_and_parameters():
     shown = [text[k] for k in ("s0-0-shape", "t1-x0-shape", "p0-cell1")]
     assert shown == ["1×5", "1×4", "4×5  5×5  5"]
     assert text["t1-n4-shape"] == "1×5"
+
+
+def test_a_product_that_is_a_state_says_what_it_is_and_a_slice_says_which():
+    assert "W·" in words(mg.draw(OWN["projected_lstm"], 1).scene).values()
+    assert {"0:5", "5:10"} <= set(words(mg.draw(OWN["sliced_gate"], 1, level="ops").scene).values())
+
+
+def test_a_cell_that_reads_indices_is_drawn_on_indices():
+    u = mg.draw.picture.example_run(OWN["token_rnn"], 3, 0)
+    assert [x.value.item() for (x,) in u.xs] == [0, 1, 0]
+    assert len(mg.draw(OWN["token_rnn"], 3).scene.frames) == 3
 
 
 # ---- any graph -----------------------------------------------------------------------------------

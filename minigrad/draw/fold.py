@@ -208,9 +208,9 @@ class _Folding:
             kind, label = "fn", "ƒ"
         else:  # a circle has four sides: one is for the result
             kind = "op" if len(self.src[i]) + len(self.par[i]) < 4 else "fn"
-        if kind == "linear" and not t.name:
-            label = self._product(members)
         as_state = leaving.index(key) if key in leaving else None
+        if kind == "linear" and (not t.name or as_state is not None):  # a state's name stands on its box
+            label = self._product(members)
         return Part(key, kind, i, members, label, t.name, self.src[i], self.par[i], as_state)
 
     def _product(self, members: tuple[int, ...]) -> str:

@@ -17,6 +17,7 @@ from .place import Plan, place
 from .route import DOWN, LEFT, RIGHT, UP, Grid, NoRoute, Terminal, Wire
 from .tracks import PITCH, Tracks
 
+SMALL = 16  # parts; beyond, a second routing of a step costs up to 1.5 s (2026-11-21)
 CLEAR = 4.0  # around a part, where no wire passes
 Point = tuple[float, float]
 
@@ -79,16 +80,24 @@ def layout(drawn: Drawn, sizes: Sizes, coarse: Drawn | None = None) -> StepLayou
         raise NoRoute(
             f"a step of {len(drawn.parts)} parts could not be wired; draw it at level='gates', or in parts"
         )
-    return min(routed, key=lambda s: s.crossings[0] + 0.1 * s.crossings[1] + 0.002 * s.width)
+    return min(routed, key=_crossed)
+
+
+def _crossed(s: StepLayout) -> float:
+    return s.crossings[0] + 0.1 * s.crossings[1] + 0.002 * s.width
 
 
 def _routed(drawn: Drawn, plan: Plan, sizes: Sizes) -> StepLayout | None:
+    """The plan with its wires; where those of a small step cross twice, more tracks are tried too."""
+    found: list[StepLayout] = []
     for tracks in (3, 5, 9, 16):
         try:
-            return _Layout(drawn, plan, sizes, tracks).build()
+            found.append(_Layout(drawn, plan, sizes, tracks).build())
         except NoRoute:
             continue
-    return None
+        if found[-1].crossings[0] < 2 or len(found) == 2 or len(drawn.parts) > SMALL:
+            break
+    return min(found, key=_crossed, default=None)
 
 
 def part_size(p: Part | None, sizes: Sizes) -> Point:
@@ -168,7 +177,9 @@ class _Layout:
             y = self.tracks.row_track[self.plan.row[f"s{k}"]]
             terminals[f"s{k}"] = Terminal(((0, y),), {}, {RIGHT: 0.0})
             terminals[f"out{k}"] = Terminal(((len(self.tracks.xt) - 1, y),), {RIGHT: 0.0}, {})
-        bottom = tuple((i, 0) for i, (kind, _, _) in enumerate(self.tracks.xt) if kind != "edge")
+        taken = {point for t in terminals.values() for point in t.points}
+        beside = [(i, self.tracks.row_track[0]) for i, t in enumerate(self.tracks.xt) if t[0] != "edge"]
+        bottom = tuple(point for point in beside if point not in taken)  # between the inputs
         terminals["rail"] = Terminal(bottom, {}, {UP: 0.0}, 0, 0, 0.0)
         edges = {(x, y) for x in (0, len(self.tracks.xt) - 1) for y in range(len(self.tracks.yt))}
         return terminals, edges
@@ -213,8 +224,9 @@ class _Layout:
         low = min([s.y - s.h / 2 for s in inner] + [y - self.sizes.lane for y in lines])
         high = max([s.y + s.h / 2 for s in inner] + [y + self.sizes.lane for y in lines])
         for p in paths:
-            if p.tap is None and p.source[0] != "x" and p.sink[0] != "y":
-                low, high = min(low, *(y for _, y in p.points)), max(high, *(y for _, y in p.points))
+            if p.tap is None:  # the frame is around all but the ends of inputs and outputs
+                inside = p.points[p.source[0] == "x" : len(p.points) - (p.sink[0] == "y")]
+                low, high = min([low, *(y for _, y in inside)]), max([high, *(y for _, y in inside)])
         return StepLayout(
             self.drawn, spots, lines, plan.highway, tuple(paths), xs[-1], (low - 12, high + 26),
             ys[0], max([s.y + s.h / 2 for s in spots.values()] + [high + 26]), crossings,

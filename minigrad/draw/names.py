@@ -42,6 +42,8 @@ def operator_sign(step: Step, i: int) -> str:
     values = [_constant(step, r) for r in step.refs[i]]
     if n.op.name == "exp" and _is_softmax(step, i):
         return "softmax"
+    if n.op.name == "index":
+        return _slice(n.params["key"])
     if n.op.name == "power":
         return "x" + {2: "²", 3: "³", -1: "⁻¹"}.get(n.params["exponent"], f"^{n.params['exponent']:.3g}")
     if n.op.name in ("add", "sub", "mul", "div") and len(values) == 2:
@@ -50,6 +52,14 @@ def operator_sign(step: Step, i: int) -> str:
         if values[1] is not None:
             return f"{sign}{values[1]}"
     return sign
+
+
+def _slice(key: tuple) -> str:
+    """What is taken of the last axis: 5:10 of x[..., 5:10]."""
+    last = key[-1] if key else None
+    if isinstance(last, slice) and last.step in (None, 1) and last.stop is not None:
+        return f"{last.start or 0}:{last.stop}"
+    return str(last) if isinstance(last, int) else "[…]"
 
 
 def _constant(step: Step, ref: tuple[str, int]) -> str | None:

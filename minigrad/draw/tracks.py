@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from .place import Plan
 
 PITCH, MARGIN = 9.0, 10.0  # between tracks; between a track and a part
-EMPTY_X, EMPTY_Y = 14.0, 12.0  # width of a channel without wires
+EMPTY_X, EMPTY_Y = 14.0, 16.0  # width of a channel without wires
+FOOTROOM = 14.0  # between the inputs and the step above them
 HEADROOM = 34.0  # between the outputs and the step below them: its upper edge, and its label
 
 
@@ -74,10 +75,11 @@ class Tracks:
         while k < len(self.yt):
             kind, r = self.yt[k]
             if kind == "gap":
-                below = lines.get(r) is False or lines.get(r - 1) is True
-                y = self._spread(
-                    out, list(range(k, k + self.n)), set(used), y + (lane if below else 0.0), EMPTY_Y
-                )
+                if lines.get(r) is False or lines.get(r - 1) is True:
+                    y += lane
+                if r == 1 and "x0" in self.plan.row:
+                    y += FOOTROOM
+                y = self._spread(out, list(range(k, k + self.n)), set(used), y, EMPTY_Y)
                 k += self.n
                 if r == self.plan.n_rows - 1 and "y0" in self.plan.row:
                     y += HEADROOM
