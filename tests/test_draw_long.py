@@ -132,3 +132,64 @@ BAD = [
 def test_bad_choices_say_what_is_wrong(options: dict, error: type, text: str):
     with pytest.raises(error, match=text):
         mg.draw(CELLS["rnn"], **{"steps": 6, **options})
+
+
+# ---- the ribbon ----------------------------------------------------------------------------------
+def strip(scene: Scene, key: str) -> np.ndarray:
+    """The numbers of a strip."""
+    return np.array(next(s.values for s in scene.strips if s.key == key))
+
+
+@pytest.mark.parametrize("T", [41, 300])
+def test_the_ribbon_has_one_column_for_each_step_with_the_engines_numbers(T: int):
+    rec, _ = _recording(CELLS["lstm"], T, 0, None, True)
+    numbers = measure(rec, rec.loss)
+    assert numbers is not None
+    scene = mg.draw(CELLS["lstm"], T, values=True).scene
+    (place,) = (i for i, n in enumerate(rec.steps[0].nodes) if n.name == "F")
+    key = next(s.key for s in scene.strips if s.tip.startswith("mean of F ") and "mean" not in s.key)
+    np.testing.assert_allclose(strip(scene, key), [s.nodes[place].value.mean() for s in rec.steps])
+    for i in range(5):
+        np.testing.assert_allclose(
+            strip(scene, f"ribbon-s0-{i}"), [r[0].value[0, i] for r in rec.carried[1:]]
+        )
+    norms = np.array([[numbers.norm(s) for s in row] for row in rec.carried[1:]])
+    decades = int(re.search(r"log scale of (\d+) decades", " ".join(s.tip for s in scene.strips))[1])
+    for k in range(2):
+        parts = strip(scene, f"ribbon-g{k}")
+        seen = parts > 0
+        np.testing.assert_allclose(
+            10 ** ((parts[seen] - 1) * decades) * norms.max(), norms[seen, k], rtol=1e-6
+        )
+        assert (norms[~seen, k] <= norms.max() * 10.0**-decades).all()
+
+
+def test_of_a_very_long_sequence_a_column_is_the_mean_of_several_steps_and_says_so():
+    T = 1500
+    u_scene = mg.draw(CELLS["rnn"], T, values=True, gradients=False).scene
+    rec, _ = _recording(CELLS["rnn"], T, 0, None, False)
+    row = strip(u_scene, "ribbon-s0-0")
+    assert len(row) == 1000
+    whole = np.array([r[0].value[0, 0] for r in rec.carried[1:]])
+    np.testing.assert_allclose(row, [p.mean() for p in np.array_split(whole, 1000)])
+    assert {a.key: a.text for a in u_scene.labels}[
+        "ribbon-steps"
+    ] == "1,500 steps, 1.5 to a column (their mean)"
+
+
+def test_the_ribbon_marks_the_steps_that_are_drawn():
+    scene = mg.draw(CELLS["gru"], 200, values=True, lens=100).scene
+    boxes = {b.key: b for b in scene.boxes}
+    row = next(s for s in scene.strips if s.key == "ribbon-s0-0")
+    pitch, left = row.w / 200, row.x - row.w / 2
+    for a, b in ((1, 1), (99, 101), (200, 200)):
+        mark, lens = boxes[f"mark-{a}"], boxes[f"lens-{a}"]
+        assert mark.x - mark.w / 2 == pytest.approx(left + pitch * (a - 1))
+        assert mark.x + mark.w / 2 == pytest.approx(left + pitch * b)
+        frames = [f for f in scene.frames if a <= int(f.key[5:]) <= b]
+        assert lens.x - lens.w / 2 < frames[0].x0 < frames[-1].x1 < lens.x + lens.w / 2
+
+
+def test_without_numbers_there_is_no_ribbon_and_without_a_gap_neither():
+    for options in ({"steps": 60}, {"steps": 40, "values": True}):
+        assert not any(s.key.startswith("ribbon") for s in mg.draw(CELLS["rnn"], **options).scene.strips)

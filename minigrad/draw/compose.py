@@ -8,6 +8,7 @@ from .elide import draw_gap
 from .flow import draw_gradients, draw_loss
 from .measure import Numbers
 from .rails import draw_rails
+from .ribbon import draw_ribbon
 from .scene import Scene
 from .stage import Options, Pen, Stage
 from .stamp import draw_state, draw_step
@@ -41,6 +42,8 @@ def staged(stage: Stage, title: str) -> Scene:
         draw_gradients(stage, pen)
     draw_loss(stage, pen)
     draw_unlike(stage, pen)
+    if stage.gaps:
+        draw_ribbon(stage, pen)
     pen.scene.description = describe(stage)
     return pen.scene
 

@@ -16,6 +16,7 @@ from .theme import mix, theme
 
 FONT, BOLD = "Helvetica", "Helvetica-Bold"  # names that every Graphviz knows, and writes as font-weight
 DECADES = 4.0
+MANY = 20  # cells of a strip; more have no outlines
 
 
 def to_dot(scene: Scene, theme_name: str = "light") -> str:
@@ -73,7 +74,7 @@ class _Writer:
         return self._node(
             s.key, s.x, s.y, s.w, s.h, s.kind, s.tip, style="striped" if many else "filled",
             fillcolor=":".join(colours), penwidth="0.6",
-            color=self.colour["soft" if s.scale != "log" else s.hue],
+            color="transparent" if len(colours) > MANY else self.colour["soft" if s.scale != "log" else s.hue],
         )  # fmt: skip
 
     def label(self, a: Label) -> str:
