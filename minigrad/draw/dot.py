@@ -12,24 +12,23 @@ from collections.abc import Iterable
 
 from .names import clean
 from .scene import Box, Frame, Label, Line, Point, Scene, Strip
-from .theme import mix, theme
+from .theme import DASHES, FONTS, HELVETICA, Palette, theme
 
-FONT, BOLD = "Helvetica", "Helvetica-Bold"  # names that every Graphviz knows, and writes as font-weight
 DECADES = 4.0
 MANY = 20  # cells of a strip; more have no outlines
 
 
-def to_dot(scene: Scene, theme_name: str = "light") -> str:
-    """DOT text of a scene. Raises ValueError for an unknown theme."""
-    w = _Writer(theme(theme_name))
+def to_dot(scene: Scene, theme_name: str = "light", palette: Palette | None = None) -> str:
+    """DOT text of a scene. palette: other colours than the theme's. Raises ValueError for an unknown theme."""
+    w = _Writer(theme_name, palette or Palette(theme(theme_name)))
     head = [
         "digraph minigrad {",
         "  graph " + _attributes(
             layout="nop2", outputorder="edgesfirst", splines="true", bgcolor=w.colour["paper"], pad="0.2",
-            fontname=FONT, tooltip=scene.title,
+            fontname=w.font, tooltip=scene.title,
         ) + ";",
         "  node " + _attributes(
-            fontname=FONT, fontsize="12", fontcolor=w.colour["ink"], color=w.colour["ink"], fixedsize="true",
+            fontname=w.font, fontsize="12", fontcolor=w.colour["ink"], color=w.colour["ink"], fixedsize="true",
             shape="box", label="", margin="0",
         ) + ";",
         "  edge " + _attributes(color=w.colour["ink"], arrowsize="0.7") + ";",
@@ -45,8 +44,10 @@ def to_dot(scene: Scene, theme_name: str = "light") -> str:
 
 
 class _Writer:
-    def __init__(self, colours: dict[str, str]) -> None:
+    def __init__(self, theme_name: str, colours: Palette) -> None:
         self.colour = colours
+        self.font, self.bold = FONTS.get(theme_name, HELVETICA)
+        self.dashes = DASHES.get(theme_name, {})
 
     def frame(self, i: int, f: Frame) -> str:
         a = _attributes(
@@ -59,10 +60,10 @@ class _Writer:
 
     def box(self, b: Box) -> str:
         style = "rounded,filled" if b.shape == "rounded" else "filled"
-        extra = {"shape": "ellipse"} if b.shape == "ellipse" else {}
+        extra = {"shape": b.shape} if b.shape not in ("box", "rounded") else {}
         text = dict(label=b.text, fontsize=_n(b.size), fontcolor=self.colour[b.ink]) if b.text else {}
         if b.text and b.bold:
-            text["fontname"] = BOLD
+            text["fontname"] = self.bold
         return self._node(
             b.key, b.x, b.y, b.w, b.h, b.kind, b.tip, style=style, fillcolor=self.colour[b.fill],
             color=self.colour[b.edge], penwidth=_n(b.thick), **extra, **text,
@@ -78,7 +79,7 @@ class _Writer:
         )  # fmt: skip
 
     def label(self, a: Label) -> str:
-        font = {"fontname": BOLD} if a.bold else {}
+        font = {"fontname": self.bold} if a.bold else {}
         return self._node(
             a.key, a.x, a.y, a.w, a.size * 1.2, a.kind, a.tip, shape="plaintext", label=a.text,
             fontsize=_n(a.size), fontcolor=self.colour[a.ink], **font,
@@ -86,27 +87,26 @@ class _Writer:
 
     def line(self, e: Line) -> str:
         colour = self.colour[e.ink] + (f"{round(255 * e.alpha):02X}" if e.alpha < 1 else "")
-        size = 0.7 if e.width < 2.2 else 0.6
+        size, dash = 0.7 if e.width < 2.2 else 0.6, "dashed" if e.dashed else self.dashes.get(e.ink)
         a = _attributes(
             id=e.key, **({"class": e.kind} if e.kind else {}),
             pos=spline(e.points, e.radius, 6 * size + 1 if e.arrow else 0.0),
             color=colour, penwidth=f"{e.width:.2f}", **({} if e.arrow else {"arrowhead": "none"}),
-            **({"arrowsize": "0.6"} if e.arrow and size != 0.7 else {}),
+            **({"style": dash} if dash else {}), **({"arrowsize": "0.6"} if e.arrow and size != 0.7 else {}),
             **({"tooltip": e.tip} if e.tip else {}),
         )  # fmt: skip
         return f"  {_quote(e.source)} -> {_quote(e.sink)} {a};"
 
     def cell(self, v: float, s: Strip) -> str:
         """Colour of one number; the colour of ink for what is not finite."""
-        c = self.colour
         if not math.isfinite(v):
-            return c["ink"]
+            return self.colour["ink"]
         if s.scale == "signed":
             v = max(-1.0, min(1.0, v))
-            return mix(c["zero"], c["positive" if v > 0 else "negative"], abs(v))
-        if s.scale == "unit":
-            return mix(c["zero"], c[s.hue], max(0.0, min(1.0, v)))
-        return mix(c["zero"], c[s.hue], max(0.0, 1 + math.log10(abs(v)) / DECADES) if v else 0.0)
+            return self.colour.mix("zero", "positive" if v > 0 else "negative", abs(v))
+        if s.scale == "log":
+            v = 1 + math.log10(abs(v)) / DECADES if v else 0.0
+        return self.colour.mix("paper", s.hue, max(0.0, min(1.0, v)))
 
     def _node(
         self, key: str, x: float, y: float, w: float, h: float, kind: str, tip: str, **more: str

@@ -16,6 +16,7 @@ from ..cells.cell import Cell
 from ..cells.unroll import Unrolled, unroll
 from ..engine.core import Tensor, recording, tensor
 from ..engine.functions import mean
+from .adaptive import Serial
 from .compose import compose
 from .dot import to_dot
 from .elide import MOST, chosen
@@ -68,7 +69,12 @@ class Picture:
 
     def _render(self, format: str, engine: str = "auto") -> bytes:
         x0, _, x1, _ = self.scene.bounds()
-        return render(self.dot, format, x1 - x0, self.scene.title, self.scene.description, engine)
+        words = self.scene.title, self.scene.description
+        if format == "svg" and self.theme == "auto":
+            colours = Serial()
+            raw = render(to_dot(self.scene, "auto", colours), format, x1 - x0, *words, engine)
+            return colours.resolved(raw.decode()).encode()
+        return render(self.dot, format, x1 - x0, *words, engine)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
@@ -98,8 +104,9 @@ def draw(
     level: "gates" (the textbook's parts) or "ops" (every operation); values: show numbers as strips;
     gradients: show dL/d(state) and each step's share of dL/d(parameter), by default if values are
     shown and there is a loss. loss: a single number made from the graph; for a cell or an Unrolled
-    the mean square of the last output. theme: light or dark. For a cell, sizes are small and numbers
-    random, from `seed`; an Unrolled has its own number of steps.
+    the mean square of the last output. theme: light, dark, auto (an SVG
+    that follows its reader; other formats are light), paper (safe in print without colour) or slide. For a cell,
+    sizes are small and numbers random, from `seed`; an Unrolled has its own number of steps.
     Of more than 40 steps the first two and the last two are drawn, and a gap that says how many it stands
     for. elide: True for that at any length, False for every step; show: the steps to draw; lens: a step
     to draw with its neighbours and the two ends.

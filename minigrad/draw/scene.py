@@ -33,7 +33,7 @@ class Box:
     y: float
     w: float
     h: float
-    shape: str = "box"  # box | rounded | ellipse
+    shape: str = "box"  # box | rounded | ellipse, or a mark: diamond | triangle | invtriangle | star
     fill: str = "state"
     edge: str = "state_edge"
     text: str = ""
@@ -93,6 +93,7 @@ class Line:
     arrow: bool = True
     radius: float = 8.0
     alpha: float = 1.0
+    dashed: bool = False
     kind: str = ""
     tip: str = ""
 

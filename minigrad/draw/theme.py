@@ -1,45 +1,71 @@
-"""Colours, in one table: roles in rows, themes in columns.
+"""Colours, in one table: roles in rows, palettes in columns; and the marks and dashes beside them.
 
-Gates have one fixed colour each, by name, told apart by colour-blind readers (Okabe and Ito's hues,
-darkened or lightened until text on them has a contrast of 4.5:1).
+Gates have one fixed colour each, by name. The nearest two of them are 12 units of CIE L*a*b* apart to
+readers with normal sight and to those without red, green or blue cones (computed in a test); text on
+them has a contrast of 4.5:1. A mark on each rail tells gates apart too, and in `paper` a dash.
 """
 
 from __future__ import annotations
 
-#        role           light      dark
-_TABLE = {
-    "paper":          ("#FFFFFF", "#11161C"),
-    "ink":            ("#263238", "#E6EDF3"),
-    "soft":           ("#546E7A", "#9FB1BB"),
-    "frame":          ("#F5F7F9", "#1A222B"),
-    "frame_edge":     ("#CFD8DC", "#37474F"),
-    "state":          ("#FFFFFF", "#1F2933"),
-    "state_edge":     ("#607D8B", "#90A4AE"),
-    "op":             ("#FFF3C4", "#3A3212"),
-    "op_edge":        ("#B58900", "#E0B94C"),
-    "param":          ("#ECEFF1", "#222C36"),
-    "plain":          ("#5A6B75", "#A9B8C1"),  # a gate or rail without a colour of its own
-    "on_gate":        ("#FFFFFF", "#11161C"),
-    "gate_inside":    ("#FFFFFF", "#161D25"),
-    "gradient":       ("#B3145A", "#FF6FA5"),
-    "negative":       ("#2166AC", "#5B9BD5"),
-    "positive":       ("#B2182B", "#E0565B"),
-    "zero":           ("#FFFFFF", "#11161C"),
-    "gate0":          ("#C2410C", "#FF8A5C"),  # forget: vermillion
-    "gate1":          ("#0B6FA8", "#5BB8E0"),  # input: blue
-    "gate2":          ("#1B7F4B", "#63C783"),  # candidate: green
-    "gate3":          ("#7E4A9E", "#C79BDD"),  # output: purple
-    "gate4":          ("#8A5A00", "#E3B04B"),  # update: ochre
-    "gate5":          ("#00767A", "#4FD0C7"),  # reset: teal
-}  # fmt: skip
+from collections.abc import Mapping
 
-THEMES = {name: {role: row[i] for role, row in _TABLE.items()} for i, name in enumerate(("light", "dark"))}
+#        role           light      dark       paper (its greys differ when it is printed in black)
+_TABLE = {
+    "paper":          ("#FFFFFF", "#11161C", "#FFFFFF"),
+    "ink":            ("#263238", "#E6EDF3", "#000000"),
+    "soft":           ("#546E7A", "#9FB1BB", "#4A4A4A"),
+    "frame":          ("#F5F7F9", "#1A222B", "#F7F7F7"),
+    "frame_edge":     ("#CFD8DC", "#37474F", "#A6A6A6"),
+    "state":          ("#FFFFFF", "#1F2933", "#FFFFFF"),
+    "state_edge":     ("#607D8B", "#90A4AE", "#4A4A4A"),
+    "op":             ("#FFF3C4", "#3A3212", "#FFFFFF"),
+    "op_edge":        ("#B58900", "#E0B94C", "#000000"),
+    "param":          ("#ECEFF1", "#222C36", "#F0F0F0"),
+    "plain":          ("#5A6B75", "#A9B8C1", "#424D52"),  # a gate or rail without a colour of its own
+    "on_gate":        ("#FFFFFF", "#11161C", "#FFFFFF"),
+    "gate_inside":    ("#FFFFFF", "#161D25", "#FFFFFF"),
+    "gradient":       ("#B2135F", "#FF6CA3", "#91164D"),
+    "negative":       ("#2166AC", "#5B9BD5", "#F4F8FF"),  # of values: on paper from white through grey
+    "zero":           ("#FFFFFF", "#11161C", "#B4B4B4"),
+    "positive":       ("#B2182B", "#E0565B", "#2B0508"),
+    "gate0":          ("#CA3739", "#FF8D61", "#CB440A"),  # forget: vermilion
+    "gate1":          ("#1178B8", "#51ACD2", "#06263C"),  # input: blue
+    "gate2":          ("#25804A", "#70CC87", "#135E36"),  # candidate: green
+    "gate3":          ("#7B4797", "#DBACF7", "#4F3161"),  # output: purple
+    "gate4":          ("#8B5B00", "#E5B34C", "#8B5800"),  # update: ochre
+    "gate5":          ("#1B6063", "#51D3CB", "#003737"),  # reset: teal
+}  # fmt: skip
+_PALETTE_OF = {"light": 0, "dark": 1, "auto": 0, "paper": 2, "slide": 0}  # theme -> column
+
+THEMES = {name: {role: row[i] for role, row in _TABLE.items()} for name, i in _PALETTE_OF.items()}
+FONTS = {"paper": ("Times-Roman", "Times-Bold")}
+HELVETICA = ("Helvetica", "Helvetica-Bold")  # names that every Graphviz knows, and writes as font-weight
 N_GATES = sum(role.startswith("gate") and role[4:].isdigit() for role in _TABLE)
+
+MARKS = {
+    "gate0": "ellipse", "gate1": "box", "gate2": "diamond", "gate3": "triangle", "gate4": "invtriangle",
+    "gate5": "star",
+}  # fmt: skip
+DASHES = {"paper": {"gate1": "dashed", "gate2": "dotted", "gate4": "dashed", "gate5": "dotted"}}
 
 _GATE_OF_NAME = dict(
     f=0, forget=0, i=1, input=1, c_tilda=2, c_tilde=2, c_hat=2, g=2, n=2, h_tilda=2, h_tilde=2, h_hat=2,
     candidate=2, o=3, output=3, z=4, u=4, update=4, r=5, reset=5,
 )  # fmt: skip
+
+
+class Palette:
+    """Colours by role, and between two roles."""
+
+    def __init__(self, colours: Mapping[str, str]) -> None:
+        self.colours = colours
+
+    def __getitem__(self, role: str) -> str:
+        return self.colours[role]
+
+    def mix(self, a: str, b: str, u: float) -> str:
+        """The colour a fraction u of the way from role a to role b, in steps of a hundredth."""
+        return mix(self.colours[a], self.colours[b], round(u, 2))
 
 
 def theme(name: str) -> dict[str, str]:
