@@ -108,7 +108,7 @@ def test_on_paper_gates_differ_in_grey_or_in_their_dashes():
 def test_every_gate_has_a_mark_of_its_own_on_its_rail():
     assert len(set(MARKS.values())) == len(MARKS) == N_GATES
     scene = mg.draw(CELLS["lstm"], 2).scene
-    dots = {(b.fill, b.shape) for b in scene.boxes if re.match(r"joint gate", b.kind)}
+    dots = {(b.fill, (b.shape, b.w, b.h)) for b in scene.boxes if re.match(r"joint gate", b.kind)}
     assert dots == {(g, MARKS[g]) for g in ("gate0", "gate1", "gate2", "gate3")}
 
 

@@ -10,11 +10,10 @@ from .fold import GATELIKE, Drawn, Part
 from .names import fit, shape_text, text_width
 from .scene import Point
 from .stage import Pen, Stage, log_part
-from .theme import MARKS
+from .theme import MARKS, PLAIN_MARK
 
 PITCH = 21.0
 TAP_DECADES = 3.0
-MARK = 6.5  # size of the mark of a gate at each tap
 Group = tuple[int, ...]
 
 
@@ -84,7 +83,8 @@ def _rail(stage: Stage, pen: Pen, row: int, g: Group, left: float, y: float, rol
     for sink, points, steps in _taps(stage, row, g):
         points[0] = (x, _) = points[0][0], y
         dot, width, tip, t = f"p{row}-{sink}", 1.1, "", steps[-1]
-        pen.box(dot, x, y, MARK, MARK, MARKS.get(role, "ellipse"), role, role, kind=f"joint {role}", thick=0.5)
+        shape, w, h = MARKS.get(role, PLAIN_MARK)
+        pen.box(dot, x, y, w, h, shape, role, role, kind=f"joint {role}", thick=0.5)
         pen.line(f"{dot}-rail", before, dot, ((x_before, y), (x, y)), role, 1.5, arrow=False, kind="rail")
         if num:
             share = num.tap([t - 1 for t in steps], g)

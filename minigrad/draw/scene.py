@@ -33,7 +33,7 @@ class Box:
     y: float
     w: float
     h: float
-    shape: str = "box"  # box | rounded | ellipse, or a mark: diamond | triangle | invtriangle | star
+    shape: str = "box"  # box | rounded | ellipse, or a mark: diamond | triangle | invtriangle
     fill: str = "state"
     edge: str = "state_edge"
     text: str = ""

@@ -42,10 +42,11 @@ FONTS = {"paper": ("Times-Roman", "Times-Bold")}
 HELVETICA = ("Helvetica", "Helvetica-Bold")  # names that every Graphviz knows, and writes as font-weight
 N_GATES = sum(role.startswith("gate") and role[4:].isdigit() for role in _TABLE)
 
-MARKS = {
-    "gate0": "ellipse", "gate1": "box", "gate2": "diamond", "gate3": "triangle", "gate4": "invtriangle",
-    "gate5": "star",
+MARKS = {  # shape, width and height of what stands on a gate's rail; stars differ between versions of Graphviz
+    "gate0": ("ellipse", 5.5, 5.5), "gate1": ("box", 5.0, 5.0), "gate2": ("diamond", 7.5, 7.5),
+    "gate3": ("triangle", 7.5, 7.0), "gate4": ("invtriangle", 7.5, 7.0), "gate5": ("box", 9.0, 3.0),
 }  # fmt: skip
+PLAIN_MARK = ("ellipse", 3.6, 3.6)
 DASHES = {"paper": {"gate1": "dashed", "gate2": "dotted", "gate4": "dashed", "gate5": "dotted"}}
 
 _GATE_OF_NAME = dict(
