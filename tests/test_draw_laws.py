@@ -7,13 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from draw_laws import LAWS, STRANGERS, crossings, random_cell
+from own_cells import OWN
 
 import minigrad as mg
-from minigrad.cells import CELLS
+from minigrad.cells import CELLS, Unrolled
 from minigrad.draw import Scene
+from minigrad.draw.picture import example_run
 from minigrad.draw.scene import Box, Label
+from minigrad.draw.stage import Options, Stage
+from minigrad.draw.steps import of_unrolled
+from minigrad.engine.core import recording
 
-ALL = {**CELLS, **STRANGERS}
+ALL = {**CELLS, **STRANGERS, **{f"own {name}": cell for name, cell in OWN.items()}}
 
 
 def broken(scene: Scene) -> dict[str, list]:
@@ -48,23 +53,56 @@ def test_large_random_cells_obey_the_laws(seed: int):
         assert broken(mg.draw(cell, 2, level=level, values=True).scene) == {}
 
 
-# Crossings of data wires inside one step, the fewest found so far. In the GRU x comes from below and h
-# from above, and each is read alone as well as both together: that costs one.
+# Crossings of data wires inside one step at levels gates and ops, the fewest found so far. In the GRU x comes
+# from below and h from above, and each is read alone as well as both together: that costs one.
 CROSSINGS = {
-    "rnn": 0, "rnn_words": 0, "lstm": 0, "lstm_concat": 0, "gru": 1, "gru_concat": 1, "torch_rnn_tanh": 0,
-    "torch_rnn_relu": 0, "torch_lstm": 0, "torch_gru": 1, "peephole_lstm": 1, "minimal_gated": 1,
-    "layer_norm_lstm": 0, "multiplicative": 1, "leaky_deep": 0, "three_states": 6,
+    "rnn": (0, 1), "rnn_words": (0, 1), "lstm": (0, 6), "lstm_concat": (0, 0), "gru": (1, 4),
+    "gru_concat": (1, 2), "torch_rnn_tanh": (0, 1), "torch_rnn_relu": (0, 1), "torch_lstm": (0, 1),
+    "torch_gru": (1, 4), "peephole_lstm": (1, 7), "minimal_gated": (1, 3), "layer_norm_lstm": (0, 1),
+    "multiplicative": (1, 2), "leaky_deep": (0, 1), "three_states": (5, 8), "own peephole_lstm": (1, 3),
+    "own projected_lstm": (0, 0), "own normed_rnn": (0, 1), "own diagonal_rnn": (0, 1), "own token_rnn": (0, 1),
+    "own sliced_gate": (1, 0), "own kinks": (2, 1), "own smooth_mixture": (5, 17), "own two_speeds": (1, 3),
+    "own attention_like": (0, 0),
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("level", ["gates", "ops"])
 @pytest.mark.parametrize("name", CROSSINGS)
-def test_wires_inside_a_step_cross_no_more_than_this(name: str):
-    scene = mg.draw(ALL[name], 1).scene
-    assert crossings(scene, lambda e: e.kind.startswith("wire")) <= CROSSINGS[name]
+def test_wires_inside_a_step_cross_no_more_than_this_and_as_often_as_the_router_says(name: str, level: str):
+    stage = Stage(of_unrolled(example_run(ALL[name], 1, 0)), Options(level), None)
+    seen = crossings(mg.draw(ALL[name], 1, level=level).scene, lambda e: e.kind.startswith("wire"))
+    assert seen == stage.kinds[0].crossings[0] <= CROSSINGS[name][level == "ops"]
 
 
 def test_the_table_of_crossings_has_every_cell():
     assert set(CROSSINGS) == set(ALL)
+
+
+def _shares(u: Unrolled) -> list[dict[str, np.ndarray]]:
+    """Per step the gradient of the mean square of the last output, by copies of the parameters for that step."""
+    copies = [{k: mg.tensor(p.numpy().copy(), requires_grad=True) for k, p in u.params.items()} for _ in u.xs]
+    state = u.states[0]
+    with recording("all"):
+        for x, params in zip(u.xs, copies, strict=True):
+            state, y = u.cell.advance(state, x, params)
+        mg.mean(y * y).backward()
+    return [
+        {k: np.zeros(p.shape) if p.grad is None else p.grad.numpy() for k, p in c.items()} for c in copies
+    ]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_tap_is_as_wide_as_the_log_of_its_steps_share_of_the_gradient(name: str):
+    u = example_run(ALL[name], 4, 0)
+    shares = _shares(u)
+    taps = [e for e in mg.draw(u, values=True).scene.lines if e.kind.startswith("tap")]
+    assert taps
+    for e in taps:
+        t, group = int(e.kind.split("t")[-1]), e.tip.split("dL/d(")[1].split(")")[0].split(", ")
+        norms = [np.sqrt(sum((share[p] ** 2).sum() for p in group)) for share in shares]
+        part = 1 + np.log10(norms[t - 1] / max(norms)) / 3 if norms[t - 1] else 0.0
+        assert e.width == pytest.approx(0.5 + 2.9 * max(0.0, part), abs=1e-9)
+        assert float(e.tip.split()[-1]) == pytest.approx(norms[t - 1], rel=1e-3, abs=1e-15)
 
 
 def _boxes_of(scene: Scene, t: int) -> list[tuple]:

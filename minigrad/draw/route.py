@@ -10,6 +10,7 @@ branches from itself.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -65,6 +66,7 @@ class Grid:
             if self.owner[y * self.nx + x] is None:
                 self.owner[y * self.nx + x] = ""
         self.edge: dict[tuple[int, int], int] = {}  # (lower point, 0 flat | 1 upright) -> wire
+        self.mine: dict[int, set[tuple[int, int]]] = {}  # wire -> its edges
         self.used: list[dict[int, int]] = [{} for _ in range(n)]  # point -> {wire: bits of directions}
         self.gap = [self._gaps(i) for i in range(4)]
 
@@ -100,6 +102,7 @@ class Grid:
                     order.remove(i)
                     order.insert(0, i)
                     self.edge.clear()
+                    self.mine.clear()
                     for use in self.used:
                         use.clear()
                     break
@@ -126,14 +129,16 @@ class Grid:
         return sorted(w.sinks, key=far)
 
     def _erase(self, i: int) -> None:
-        self.edge = {e: j for e, j in self.edge.items() if j != i}
-        for use in self.used:
-            use.pop(i, None)
+        for e in self.mine.pop(i, ()):
+            del self.edge[e]
+            for p in (e[0], e[0] + self.step[e[1]]):
+                self.used[p].pop(i, None)
 
     def _take(self, i: int, path: list[int]) -> None:
         for p, q in pairwise(path):
             d = self.step.index(q - p)
             self.edge[min(p, q), d & 1] = i
+            self.mine.setdefault(i, set()).add((min(p, q), d & 1))
             self.used[p][i] = self.used[p].get(i, 0) | 1 << d
             self.used[q][i] = self.used[q].get(i, 0) | 1 << (d + 2) % 4
 
@@ -155,75 +160,72 @@ class Grid:
         ]  # fmt: skip
 
     def _search(self, i: int, w: Wire, sink: str, tree: set[int]) -> tuple[float, list[int]]:
-        """Cheapest path from the source (or the wire so far) to the sink."""
+        """Cheapest path from the source (or the wire so far) to the sink: A*, over points and directions."""
         end, nx, owner, used, step = self.terminals[sink], self.nx, self.owner, self.used, self.step
         aim = end.center - end.tap_left if w.tap else end.center
         into = {y * nx + x: end.shift * abs(k - aim) for k, (x, y) in enumerate(end.points)}
-        x_lo, x_hi = (f(self.xs[x] for x, _ in end.points) for f in (min, max))
-        y_lo, y_hi = (f(self.ys[y] for _, y in end.points) for f in (min, max))
+        rest = self._rest(end)
         price = CROSS_TAP if w.tap else CROSS
+        best: dict[int, float] = {}  # by 4 * point + direction
+        came: dict[int, int] = {}
+        queue: list[tuple[float, float, int]] = []
 
-        def rest(p: int) -> float:
-            x, y = self.xs[p % nx], self.ys[p // nx]
-            return max(x_lo - x, 0.0, x - x_hi) + max(y_lo - y, 0.0, y - y_hi)
+        def push(at: int, before: int, c: float, after: float) -> None:
+            if c < best.get(at, 1e18) - 1e-9:
+                best[at], came[at] = c, before
+                heapq.heappush(queue, (c + after, c, at))
 
-        best: dict[tuple[int, int], float] = {}
-        came: dict[tuple[int, int], tuple[int, int] | None] = {}
-        queue: list[tuple[float, float, int, int]] = []
         for c, p, d in self._starts(i, w, tree):
-            if c < best.get((p, d), 1e18):
-                best[p, d], came[p, d] = c, None
-                heapq.heappush(queue, (c + rest(p), c, p, d))
+            push(4 * p + d, -1, c, rest(p, d))
         while queue:
-            _, c, p, d = heapq.heappop(queue)
-            if c > best[p, d]:
+            _, c, at = heapq.heappop(queue)
+            if c > best[at]:
                 continue
-            if p in into and came[p, d] is not None:
-                return c, self._back(came, (p, d))
-            length = self.gap[d][p % nx if d in (RIGHT, LEFT) else p // nx]
+            p, d = at >> 2, at & 3
+            if p in into and came[at] != -1:
+                return c, self._back(came, at)
+            length = self.gap[d][p // nx if d & 1 else p % nx]
             q = p + step[d]
             if length < 0 or self.edge.get((min(p, q), d & 1), i) != i or (q in tree):
                 continue
             c += length
             if q in into:
                 if d in end.enter:
-                    self._push(queue, best, came, (q, d), (p, d), c + end.enter[d] + into[q] * (d & 1), 0.0)
+                    push(4 * q + d, at, c + end.enter[d] + into[q] * (d & 1), 0.0)
                 continue
             if owner[q] is not None:
                 continue
-            straight = used[q]
-            if straight:
-                upright = 0b1010 if d in (RIGHT, LEFT) else 0b0101
+            if straight := used[q]:
+                upright = 0b0101 if d & 1 else 0b1010
                 if any(bits != upright for bits in straight.values()):
                     continue
                 c += sum((CROSS_TAP if w.tap else 0.5) if self.taps[j] else price for j in straight)
-                self._push(queue, best, came, (q, d), (p, d), c, rest(q))
+                push(4 * q + d, at, c, rest(q, d))
                 continue
             for turn in (d, (d + 1) % 4, (d + 3) % 4):
-                self._push(queue, best, came, (q, turn), (p, d), c + (BEND if turn != d else 0.0), rest(q))
+                push(4 * q + turn, at, c + (BEND if turn != d else 0.0), rest(q, turn))
         raise NoRoute(f"no way from {w.source} to {sink}")
 
-    @staticmethod
-    def _push(
-        queue: list,
-        best: dict,
-        came: dict,
-        at: tuple[int, int],
-        before: tuple[int, int],
-        c: float,
-        rest: float,
-    ) -> None:
-        if c < best.get(at, 1e18) - 1e-9:
-            best[at], came[at] = c, before
-            heapq.heappush(queue, (c + rest, c, *at))
+    def _rest(self, end: Terminal) -> Callable[[int, int], float]:
+        """At least what is left to a terminal from a point and direction: the distance, and bends."""
+        columns, rows = {x for x, _ in end.points}, {y for _, y in end.points}
+        dx, dy = _distances(self.xs, columns), _distances(self.ys, rows)
+        nx, first, last = self.nx, (min(columns), min(rows)), (max(columns), max(rows))
+
+        def rest(p: int, d: int) -> float:
+            y, x = divmod(p, nx)
+            along, aside, at, axis = (dy[y], dx[x], y, 1) if d & 1 else (dx[x], dy[y], x, 0)
+            away = along and (at > last[axis] if d < LEFT else at < first[axis])
+            return along + aside + BEND * (2 if away else 1 if aside else 0)
+
+        return rest
 
     @staticmethod
-    def _back(came: dict, at: tuple[int, int]) -> list[int]:
-        path = [at[0]]
-        while (before := came[at]) is not None:
-            at = before
-            if at[0] != path[-1]:
-                path.append(at[0])
+    def _back(came: dict[int, int], at: int) -> list[int]:
+        path = [at >> 2]
+        while (at := came[at]) != -1:
+            if at >> 2 != path[-1]:
+                path.append(at >> 2)
         return path[::-1]
 
     def crossings(self) -> tuple[int, int]:
@@ -238,3 +240,9 @@ class Grid:
                     else:
                         data += 1
         return data, taps
+
+
+def _distances(c: list[float], ends: Collection[int]) -> list[float]:
+    """How far each track is from the nearest of these and what lies between them."""
+    low, high = min(c[i] for i in ends), max(c[i] for i in ends)
+    return [max(low - x, 0.0, x - high) for x in c]
