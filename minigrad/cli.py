@@ -202,7 +202,7 @@ def verify_command(ctx: click.Context, file: str) -> None:
 @cli.command("draw")
 @cell_argument
 @click.option("--steps", type=int, default=4, help="Time steps T.")
-@click.option("-o", "output", required=True, help="FILE.svg, .dot, .png or .pdf", metavar="FILE")
+@click.option("-o", "output", required=True, help="FILE.svg, .html, .dot, .png or .pdf", metavar="FILE")
 @click.option("--values", is_flag=True, help="Show values, and the gradient that flows back.")
 @click.option("--level", default="gates", help="gates, or ops for every operation.")
 @click.option("--theme", default="light", help="light or dark.")

@@ -3,7 +3,8 @@
 In reading order: `steps` and `graph` find the time steps of a graph, `fold` what is drawn of one,
 `rows`, `place` (with `sketch`) and `route` where, `layout` (with `tracks`) gives it coordinates; `stage`
 sets the steps side by side, `stamp`, `rails` and `flow` draw on it, `compose` makes the `Scene`; `dot`
-writes that for Graphviz, `render` runs Graphviz. `measure` computes the gradients that are shown.
+writes that for Graphviz, `render` runs Graphviz, `page` makes a page of it to look around in. `measure`
+computes the gradients that are shown.
 """
 
 from .._callable import make_callable

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,21 +17,25 @@ from ..cells.unroll import Unrolled, unroll
 from ..engine.core import Tensor, recording, tensor
 from ..engine.functions import mean
 from .adaptive import Serial
-from .compose import compose
+from .compose import staged
 from .dot import to_dot
 from .elide import MOST, chosen
 from .graph import of_tensors
 from .measure import measure
 from .render import FORMATS, RenderError, render
 from .scene import Scene
-from .stage import Options
+from .stage import Options, Stage
 from .steps import Recording, of_unrolled
 from .theme import theme as theme_colours
+
+if TYPE_CHECKING:
+    from .page import Highlight
 
 MAX_STEPS = 1000  # that are all drawn
 MAX_ELIDED = 10_000  # of which a few are drawn
 MAX_NODES = 60_000
 LEVELS = ("gates", "ops")
+TEXTS = ("dot", "html")  # what can be saved besides the formats of Graphviz
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Picture:
     scene: Scene
     theme: str = "light"
     check: float | None = field(default=None)  # largest |sum of the taps' shares - gradient|
+    stage: Stage | None = field(default=None, repr=False, compare=False)  # what the scene was drawn from
 
     @cached_property
     def dot(self) -> str:
@@ -51,20 +56,31 @@ class Picture:
         """SVG text. engine: "dot" (the system's Graphviz), "wasm" (Graphviz as WebAssembly), or "auto"."""
         return self._render("svg", engine).decode()
 
+    def html(self, paths: Sequence[Highlight] = ()) -> str:
+        """One self-contained HTML page, to look around in; without JavaScript the picture and a table.
+
+        paths: what a click lights, such as the terms of a sum. The theme "light" follows the reader's
+        preference for light or dark. Raises ValueError for a path with keys that the scene does not have.
+        """
+        from .page import page
+
+        return page(self.scene, self.stage, lambda name: replace(self, theme=name).svg(), self.theme, paths)
+
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write .svg, .png, .pdf or .dot, by the suffix; the file is whole or not there at all.
+        """Write .svg, .png, .pdf, .html or .dot, by the suffix; the file is whole or not there at all.
 
         Raises ValueError for another suffix, RenderError for PNG and PDF without dot, OSError if the
         path cannot be written.
         """
         suffix = Path(path).suffix.lower().lstrip(".")
-        if suffix not in (*FORMATS, "dot"):
+        if suffix not in (*FORMATS, *TEXTS):
             raise ValueError(
                 f"draw: cannot save {os.fspath(path)!r}: its suffix says the format, and can be "
-                f"{', '.join('.' + f for f in (*FORMATS, 'dot'))}"
+                f"{', '.join('.' + f for f in (*FORMATS, *TEXTS))}"
             )
         with whole_file(path) as part:
-            part.write_bytes(self.dot.encode() if suffix == "dot" else self._render(suffix))
+            text = self.dot if suffix == "dot" else self.html() if suffix == "html" else None
+            part.write_bytes(self._render(suffix) if text is None else text.encode())
         return Path(path)
 
     def _render(self, format: str, engine: str = "auto") -> bytes:
@@ -77,7 +93,13 @@ class Picture:
         return render(self.dot, format, x1 - x0, *words, engine)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
+        from .page import framed
+
+        return {
+            "text/html": framed(self.html(), self.scene.title),
+            "image/svg+xml": self.svg(),
+            "text/plain": repr(self),
+        }
 
     def __repr__(self) -> str:
         s = self.scene
@@ -129,11 +151,8 @@ def draw(
         )
     T = len(rec.steps)
     heading = title if title is not None else f"{name}, {T} time step{'s' * (T != 1)}" if rec.timed else name
-    return Picture(
-        compose(rec, Options(level, values), numbers, heading, shown),
-        theme,
-        numbers.check if numbers else None,
-    )
+    stage = Stage(rec, Options(level, values), numbers, shown)
+    return Picture(staged(stage, heading), theme, numbers.check if numbers else None, stage)
 
 
 def _recording(what: Any, steps: int, seed: int, loss: Tensor | None, wanted: bool) -> tuple[Recording, str]:

@@ -76,9 +76,14 @@ def theme(name: str) -> dict[str, str]:
     return THEMES[name]
 
 
+def known_gate(name: str | None) -> int | None:
+    """0 forget, 1 input, 2 candidate, 3 output, 4 update, 5 reset; None for another name."""
+    return _GATE_OF_NAME.get((name or "").lower())
+
+
 def gate_roles(names: list[str | None]) -> list[str]:
     """A colour role per gate: by name where the name is known, else the first that is still free."""
-    known = [_GATE_OF_NAME.get((n or "").lower()) for n in names]
+    known = [known_gate(n) for n in names]
     taken = {k for k in known if k is not None}
     roles = []
     for k in known:
