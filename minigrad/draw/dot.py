@@ -80,10 +80,12 @@ class _Writer:
 
     def label(self, a: Label) -> str:
         font = {"fontname": self.bold} if a.bold else {}
-        return self._node(
+        node = self._node(
             a.key, a.x, a.y, a.w, a.size * 1.2, a.kind, a.tip, shape="plaintext", label=a.text,
             fontsize=_n(a.size), fontcolor=self.colour[a.ink], **font,
         )  # fmt: skip
+        text = _quote(a.text)
+        return node.replace(f"label={text}", f'label={text[:-1]}\\{a.side}"', 1) if a.side else node
 
     def line(self, e: Line) -> str:
         colour = self.colour[e.ink] + (f"{round(255 * e.alpha):02X}" if e.alpha < 1 else "")

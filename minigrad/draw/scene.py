@@ -78,6 +78,7 @@ class Label:
     kind: str = ""
     tip: str = ""
     lies_in: str | None = None
+    side: str = ""  # of its place that it begins at: "l" left, "r" right, else it is in the middle
 
 
 @dataclass(frozen=True)
