@@ -519,10 +519,12 @@ def test_two_pictures_in_one_page_have_different_ids():
 
 
 @needs_dot
-def test_a_png_too_wide_for_its_renderer_says_so(tmp_path: Path):
-    picture = mg.draw(CELLS["lstm"], 300, elide=False)
-    with pytest.raises(RenderError, match=r"pixels wide.*save as \.svg or \.pdf, or draw fewer steps"):
-        picture.save(tmp_path / "x.png")
+def test_a_png_too_large_for_its_renderer_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(renderer, "_LIMIT", 500)
+    with pytest.raises(
+        RenderError, match=r"pixels even when small.*save as \.svg or \.pdf, or draw fewer steps"
+    ):
+        mg.draw(CELLS["lstm"], 4).save(tmp_path / "x.png")
 
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +13,13 @@ from draw_laws import LAWS, STRANGERS
 import minigrad as mg
 from minigrad.cells import CELLS
 from minigrad.draw import Scene
+from minigrad.draw import render as renderer
 from minigrad.draw.elide import chosen, stops
 from minigrad.draw.measure import measure
 from minigrad.draw.picture import _recording
 
 ALL = {**CELLS, **STRANGERS}
+needs_dot = pytest.mark.skipif(not renderer.has_dot(), reason="the program dot is not installed")
 
 
 def broken(scene: Scene) -> dict[str, list]:
@@ -193,3 +197,83 @@ def test_the_ribbon_marks_the_steps_that_are_drawn():
 def test_without_numbers_there_is_no_ribbon_and_without_a_gap_neither():
     for options in ({"steps": 60}, {"steps": 40, "values": True}):
         assert not any(s.key.startswith("ribbon") for s in mg.draw(CELLS["rnn"], **options).scene.strips)
+
+
+# ---- rows ----------------------------------------------------------------------------------------
+def rows(scene: Scene) -> list[list[int]]:
+    """The steps that stand at one height, from the top down."""
+    found: dict[float, list[int]] = {}
+    for f in scene.frames:
+        found.setdefault(f.y1, []).append(int(f.key.removeprefix("step-")))
+    return [found[y] for y in sorted(found, reverse=True)]
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_rows_obey_the_laws_and_hold_every_step_once(name: str):
+    scene = mg.draw(ALL[name], 5, values=True, wrap=1300).scene
+    assert broken(scene) == {}
+    assert [t for row in rows(scene) for t in row] == [1, 2, 3, 4, 5]
+    keys = [p.key for part in (scene.boxes, scene.lines, scene.strips, scene.labels) for p in part]
+    assert len(keys) == len(set(keys))
+
+
+def test_rows_are_no_wider_than_they_may_be_and_say_where_they_go_on():
+    scene = mg.draw(CELLS["rnn"], 10, values=True, wrap=1200).scene
+    x0, _, x1, _ = scene.bounds()
+    assert x1 - x0 <= 1200
+    assert len(rows(scene)) > 2
+    assert len(rows(mg.draw(CELLS["rnn"], 3, wrap=1).scene)) == 3
+    assert len(rows(mg.draw(CELLS["rnn"], 3, wrap=1e6).scene)) == 1
+    turns = [b.text for b in sorted(scene.boxes, key=lambda b: (-b.y, b.x)) if b.kind.startswith("turn")]
+    n = len(rows(scene))
+    assert turns == [f"row {r}" for i in range(1, n + 1) for r in (i - 1, i + 1) if 1 <= r <= n]
+    names = {a.key: a.text for a in scene.labels}
+    for i, row in enumerate(rows(scene)[:-1], start=2):
+        assert names[f"s0-{row[-1]}-name"] == names[f"s0-{row[-1]}-name@{i}"]
+    assert scene.description.endswith(f"Drawn in {n} rows.")
+
+
+def test_a_row_shows_what_the_same_steps_show_in_one_row():
+    wide, high = (mg.draw(CELLS["lstm"], 6, values=True, wrap=w).scene for w in (None, 2000))
+    assert len(rows(high)) > 1
+    for part in ("boxes", "strips", "labels", "lines"):
+        one, two = ({p.key: p for p in getattr(s, part)} for s in (wide, high))
+        joined = {k for k, p in one.items() if re.match(r"profile|grad-s\d-|scale|p\d-t\d+.*-rail", k)}
+        assert set(one) - set(two) <= joined
+        for key in set(one) & set(two) - {"profile"}:
+            for what in ("text", "values", "w", "width", "fill", "ink", "tip"):
+                assert getattr(one[key], what, None) == getattr(two[key], what, None), key
+
+
+@needs_dot
+@pytest.mark.parametrize("suffix", ["png", "pdf"])
+def test_a_png_or_pdf_too_wide_for_its_format_is_in_rows(suffix: str, tmp_path: Path, monkeypatch):
+    picture = mg.draw(CELLS["rnn"], 8)
+    seen = []
+    monkeypatch.setitem(renderer.WIDEST, suffix, 1000.0)
+    monkeypatch.setattr(
+        "minigrad.draw.picture.render", lambda dot, format, size, *_: seen.append(size) or b"\x89PNG"
+    )
+    picture.save(tmp_path / f"x.{suffix}")
+    x0, y0, x1, y1 = picture.scene.bounds()
+    assert seen[0][0] < (x1 - x0) * 0.7
+    assert seen[0][1] > (y1 - y0) * 1.9
+
+
+@needs_dot
+def test_a_long_png_is_not_clipped(tmp_path: Path):
+    data = mg.draw(CELLS["rnn"], 80, elide=False).save(tmp_path / "x.png").read_bytes()
+    w, h = struct.unpack(">II", data[16:24])
+    assert max(w, h) < 32_000
+    assert 0.7 < w / h < 3
+
+
+@pytest.mark.parametrize(
+    ("wrap", "error", "text"),
+    [("wide", TypeError, r"wrap='wide'; pass the width"), (True, TypeError, "wrap=True"), (0, ValueError, "wrap=0;"),
+     (float("nan"), ValueError, "wrap=nan")],
+    ids=str,
+)  # fmt: skip
+def test_a_width_that_is_none_says_so(wrap, error: type, text: str):
+    with pytest.raises(error, match=text):
+        mg.draw(CELLS["rnn"], 2, wrap=wrap)

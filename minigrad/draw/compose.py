@@ -26,8 +26,8 @@ def compose(
     return staged(Stage(rec, options, numbers, shown), title)
 
 
-def staged(stage: Stage, title: str) -> Scene:
-    """The scene of a stage."""
+def staged(stage: Stage, title: str, ribbon: bool = True) -> Scene:
+    """The scene of a stage; ribbon: whether the whole sequence stands above one with gaps."""
     pen, numbers = Pen(Scene(title)), stage.numbers
     for t in stage.shown:
         draw_step(stage, pen, t)
@@ -42,7 +42,7 @@ def staged(stage: Stage, title: str) -> Scene:
         draw_gradients(stage, pen)
     draw_loss(stage, pen)
     draw_unlike(stage, pen)
-    if stage.gaps:
+    if stage.gaps and ribbon:
         draw_ribbon(stage, pen)
     pen.scene.description = describe(stage)
     return pen.scene

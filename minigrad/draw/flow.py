@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from .elide import WIDTH as GAP_WIDTH
 from .names import pretty, text_width
 from .scene import Point
@@ -17,7 +15,7 @@ def draw_gradients(stage: Stage, pen: Pen) -> None:
     """Per state line, an arrow back over each step, as wide as the log of its norm, and a bar per state."""
     if all(stage.norm(s) is None for row in stage.rec.carried for s in row):
         return
-    peak, n_lines = _peak(stage), len(stage.lines)
+    peak, n_lines = stage.peak, len(stage.lines)
     floor = max(max(s.frame[1] + 20, s.high + 12) for s in stage.kinds)
     left, right = stage.state_x(stage.first) - 20, stage.state_x(stage.last) + 20
     pen.box(
@@ -68,7 +66,7 @@ def _arrow(stage: Stage, pen: Pen, k: int, t: int, y: float, part: float, tip: s
             if norm is not None:
                 pen.line(
                     f"grad-{gap.key}-{k}", source, gap.key, ((start, y), (gap.x + GAP_WIDTH, y)), "gradient",
-                    0.5 + WIDEST * log_part(norm, _peak(stage)), alpha=0.65, kind=f"grad state{k} t{after}",
+                    back_width(stage, norm), alpha=0.65, kind=f"grad state{k} t{after}",
                     tip=f"norm of dL/d{stage.state_name(after, k)}: {norm:.3e}",
                 )  # fmt: skip
             source, start = gap.key, gap.x
@@ -78,10 +76,9 @@ def _arrow(stage: Stage, pen: Pen, k: int, t: int, y: float, part: float, tip: s
     )  # fmt: skip
 
 
-def _peak(stage: Stage) -> float:
-    """The largest finite norm of the gradient of any state, drawn or not."""
-    known = (stage.norm(s) for row in stage.rec.carried for s in row)
-    return max((n for n in known if n is not None and math.isfinite(n)), default=0.0)
+def back_width(stage: Stage, norm: float) -> float:
+    """Width of an arrow along which a gradient of this norm flows back."""
+    return 0.5 + WIDEST * log_part(norm, stage.peak)
 
 
 def _scale(stage: Stage, pen: Pen, floor: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -22,11 +23,12 @@ from .dot import to_dot
 from .elide import MOST, chosen
 from .graph import of_tensors
 from .measure import measure
-from .render import FORMATS, RenderError, render
+from .render import FORMATS, WIDEST, RenderError, render
 from .scene import Scene
 from .stage import Options, Stage
 from .steps import Recording, of_unrolled
 from .theme import theme as theme_colours
+from .wrap import comfortable, wrapped
 
 if TYPE_CHECKING:
     from .page import Highlight
@@ -84,13 +86,17 @@ class Picture:
         return Path(path)
 
     def _render(self, format: str, engine: str = "auto") -> bytes:
-        x0, _, x1, _ = self.scene.bounds()
-        words = self.scene.title, self.scene.description
+        scene, (w, h) = self.scene, _extent(self.scene)
+        if w > WIDEST.get(format, math.inf) and self.stage is not None and self.stage.rec.timed:
+            scene = wrapped(self.stage, scene, comfortable(w, h))
+        words, size = (scene.title, scene.description), _extent(scene)
         if format == "svg" and self.theme == "auto":
             colours = Serial()
-            raw = render(to_dot(self.scene, "auto", colours), format, x1 - x0, *words, engine)
+            raw = render(to_dot(scene, "auto", colours), format, size, *words, engine)
             return colours.resolved(raw.decode()).encode()
-        return render(self.dot, format, x1 - x0, *words, engine)
+        return render(
+            self.dot if scene is self.scene else to_dot(scene, self.theme), format, size, *words, engine
+        )
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         from .page import framed
@@ -106,6 +112,11 @@ class Picture:
         return f"Picture({s.title!r}: {len(s.frames)} steps, {len(s.boxes)} boxes, {len(s.lines)} lines)"
 
 
+def _extent(scene: Scene) -> tuple[float, float]:
+    x0, y0, x1, y1 = scene.bounds()
+    return x1 - x0, y1 - y0
+
+
 def draw(
     what: Cell | Unrolled | Tensor | Sequence[Tensor],
     steps: int = 4,
@@ -117,6 +128,7 @@ def draw(
     elide: bool | None = None,
     show: Sequence[int] | None = None,
     lens: int | None = None,
+    wrap: float | None = None,
     theme: str = "light",
     seed: int = 0,
     title: str | None = None,
@@ -131,7 +143,8 @@ def draw(
     sizes are small and numbers random, from `seed`; an Unrolled has its own number of steps.
     Of more than 40 steps the first two and the last two are drawn, and a gap that says how many it stands
     for. elide: True for that at any length, False for every step; show: the steps to draw; lens: a step
-    to draw with its neighbours and the two ends.
+    to draw with its neighbours and the two ends. wrap: rows of steps, no wider than this many points (or
+    one step); a PNG or PDF that would be too wide for its format is in rows in any case.
     Raises TypeError for what has no graph, ValueError for steps outside 1..10,000 (1,000 if every one is
     drawn) or unknown options.
     """
@@ -141,6 +154,7 @@ def draw(
     _check_steps(steps)
     wanted = values if gradients is None else gradients
     rec, name = _recording(what, steps, seed, loss, wanted)
+    _check_wrap(wrap)
     shown = chosen(rec, elide, show, lens)
     _check_size(rec, shown)
     numbers = measure(rec, rec.loss) if wanted and rec.loss is not None else None
@@ -152,7 +166,10 @@ def draw(
     T = len(rec.steps)
     heading = title if title is not None else f"{name}, {T} time step{'s' * (T != 1)}" if rec.timed else name
     stage = Stage(rec, Options(level, values), numbers, shown)
-    return Picture(staged(stage, heading), theme, numbers.check if numbers else None, stage)
+    scene = staged(stage, heading)
+    if wrap is not None:
+        scene = wrapped(stage, scene, wrap)
+    return Picture(scene, theme, numbers.check if numbers else None, stage)
 
 
 def _recording(what: Any, steps: int, seed: int, loss: Tensor | None, wanted: bool) -> tuple[Recording, str]:
@@ -193,6 +210,15 @@ def _check_steps(steps: int) -> None:
             f"draw: steps={steps:,} is more than the {MAX_ELIDED:,} of which a picture is made; the steps are "
             "alike, so draw a few of them, or the part of the sequence that matters"
         )
+
+
+def _check_wrap(wrap: float | None) -> None:
+    if wrap is None:
+        return
+    if not isinstance(wrap, (int, float, np.integer, np.floating)) or isinstance(wrap, bool):
+        raise TypeError(f"draw: wrap={wrap!r}; pass the width of a row in points, such as wrap=1600")
+    if not wrap > 0:
+        raise ValueError(f"draw: wrap={wrap}; the width of a row is more than 0 points")
 
 
 def _check_size(rec: Recording, shown: Sequence[int]) -> None:

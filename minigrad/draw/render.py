@@ -11,6 +11,9 @@ from .names import clean
 
 FORMATS = ("svg", "png", "pdf")
 _LIMIT = 32_000  # pixels; beyond 32,767 cairo clips without a word
+_AREA = 150e6  # pixels, of 4 bytes
+# points up to which a format is one row: as wide as a sharp PNG can be, and as a page, which ends at 200 inches
+WIDEST = {"png": _LIMIT / 2, "pdf": 14_400.0}
 
 
 _NAMES = re.compile(r"<!--.*?-->\n?|<title>.*?</title>\n?", re.DOTALL)  # Graphviz's own names of nodes
@@ -26,11 +29,12 @@ def has_dot() -> bool:
 
 
 def render(
-    dot: str, format: str, width: float, title: str = "", description: str = "", engine: str = "auto"
-) -> bytes:
-    """The picture in a format. engine: auto, dot or wasm; width: of the picture, in points.
+    dot: str, format: str, size: tuple[float, float], title: str = "", description: str = "",
+    engine: str = "auto",
+) -> bytes:  # fmt: skip
+    """The picture in a format. engine: auto, dot or wasm; size: width and height in points.
 
-    Raises RenderError: PNG or PDF without dot, a PNG that would be too wide, or Graphviz failing.
+    Raises RenderError: PNG or PDF without dot, a PNG that would be too large, or Graphviz failing.
     """
     use_dot = has_dot() if engine == "auto" else engine == "dot"
     if format != "svg" and not use_dot:
@@ -44,11 +48,12 @@ def render(
         return accessible(raw.decode(), title, description).encode()
     if format == "pdf":
         return _by_dot(dot, "pdf")
-    dpi = min(144.0, _LIMIT * 72 / (width + 30))
+    width, height = size[0] + 30, size[1] + 30
+    dpi = min(144.0, _LIMIT * 72 / max(width, height), 72 * (_AREA / (width * height)) ** 0.5)
     if dpi < 36:
         raise RenderError(
-            f"a PNG of this picture would be {width / 72 * 36:,.0f} pixels wide even when small, more than "
-            f"the {_LIMIT:,} that can be drawn; save as .svg or .pdf, or draw fewer steps"
+            f"a PNG of this picture would be {width / 2:,.0f} x {height / 2:,.0f} pixels even when small, more "
+            f"than the {_LIMIT:,} on a side that can be drawn; save as .svg or .pdf, or draw fewer steps"
         )
     return _by_dot(dot, "png", dpi)
 

@@ -14,7 +14,7 @@ import numpy as np
 from ..engine.core import Tensor
 from .fold import GATELIKE, Part
 from .names import pretty, text_width
-from .scene import Strip
+from .scene import Box, Strip
 from .stage import Pen, Stage
 
 COLUMNS = 1000  # at most
@@ -24,19 +24,24 @@ FUNNEL = 44.0  # between the ribbon and the steps
 DECADES = (4, 8, 16, 32)  # of the norms; what is smaller still is white
 
 
-def draw_ribbon(stage: Stage, pen: Pen) -> None:
-    """Rows of the ribbon from the gradients up to the gates, its axis, and the marks of what is drawn."""
-    half = stage.sizes.state[0] / 2
-    left, right = stage.state_x(stage.first) - half, stage.state_x(stage.last) + half
+def draw_ribbon(stage: Stage, pen: Pen, right: float | None = None) -> None:
+    """Rows of the ribbon from the gradients up to the gates, its axis, and the marks of what is drawn.
+
+    right: its end where the steps stand in several rows, and the marks do not lead to them.
+    """
+    half, funnel = stage.sizes.state[0] / 2, FUNNEL if right is None else 18.0
+    left, right = stage.state_x(stage.first) - half, right or stage.state_x(stage.last) + half
     top = pen.scene.bounds()[3] + 10
-    y = top + FUNNEL
+    y = top + funnel
     rows = [*_gradients(stage), *(_states(stage) + _gates(stage) if stage.options.values else [])]
     if not rows:
         return
     for row in rows:
         y = row.draw(pen, left, right, y)
     _axis(stage, pen, left, right, y)
-    _marks(stage, pen, left, right, top)
+    marks = _marks(stage, pen, left, right, top + funnel - 6)
+    if funnel == FUNNEL:
+        _funnel(stage, pen, marks, top)
 
 
 class _Row:
@@ -194,21 +199,27 @@ def _axis(stage: Stage, pen: Pen, left: float, right: float, y: float) -> None:
     pen.label("ribbon-steps", left - 8 - w / 2, y + 11, w, each, "ink", 10, True)
 
 
-def _marks(stage: Stage, pen: Pen, left: float, right: float, low: float) -> None:
-    """Under the ribbon a bar for each run of steps that are drawn, which widens to where they are drawn."""
-    pitch, end = (right - left) / stage.T, -math.inf
+def _marks(stage: Stage, pen: Pen, left: float, right: float, y: float) -> list[Box]:
+    """Under the ribbon a bar for each run of steps that are drawn."""
+    pitch, end, found = (right - left) / stage.T, -math.inf, []
     for a, b in _runs(stage.shown):
         x0 = max(left + pitch * (a - 1), end + 1)
-        x1 = end = max(left + pitch * b, x0 + 3)
-        u0, u1 = stage.state_x(a - 1) - 26, stage.state_x(b) + 26
-        y = low + FUNNEL - 6
-        pen.box(f"mark-{a}", (x0 + x1) / 2, y, x1 - x0, 4, "box", "ink", "ink", thick=0.0, kind="ribbon")
-        pen.box(f"lens-{a}", (u0 + u1) / 2, low, u1 - u0, 1, "box", "soft", "soft", thick=0.0, kind="ribbon")
-        for side, x, u in (("l", x0, u0), ("r", x1, u1)):
-            ends = ((x, y - 2), (u, low + 0.5))
-            pen.line(
-                f"mark-{a}-{side}", f"mark-{a}", f"lens-{a}", ends, "soft", 0.8, arrow=False, kind="lens"
-            )
+        end = max(left + pitch * b, x0 + 3)
+        mark = Box(f"mark-{a}", (x0 + end) / 2, y, end - x0, 4, "box", "ink", "ink", thick=0.0, kind="ribbon")
+        found.append(mark)
+    pen.scene.boxes += found
+    return found
+
+
+def _funnel(stage: Stage, pen: Pen, marks: list[Box], y: float) -> None:
+    """Lines from each mark to the width at which its steps are drawn below."""
+    for mark, (a, b) in zip(marks, _runs(stage.shown), strict=True):
+        u0, u1, key = stage.state_x(a - 1) - 26, stage.state_x(b) + 26, f"lens-{a}"
+        pen.box(key, (u0 + u1) / 2, y, u1 - u0, 1, "box", "soft", "soft", thick=0.0, kind="ribbon")
+        for side, u in ((-1, u0), (1, u1)):
+            ends = (mark.x + side * mark.w / 2, mark.y - 2), (u, y + 0.5)
+            name = f"{mark.key}-{'l' if side < 0 else 'r'}"
+            pen.line(name, mark.key, key, ends, "soft", 0.8, arrow=False, kind="lens")
 
 
 def _runs(shown: tuple[int, ...]) -> list[tuple[int, int]]:

@@ -91,6 +91,7 @@ class Stage:
         other = copy.copy(self)
         other.shown = tuple(t for t in self.shown if first < t <= last)
         other._set_columns(first, last)
+        other.__dict__["unlike"] = {t: words for t, words in self.unlike.items() if t in other.shown}
         return other
 
     @property
@@ -146,6 +147,12 @@ class Stage:
     def state_x(self, t: int) -> float:
         """x of the states after step t."""
         return self._states[t]
+
+    @cached_property
+    def peak(self) -> float:
+        """The largest finite norm of the gradient of any state, drawn or not."""
+        known = (self.norm(s) for row in self.rec.carried for s in row)
+        return max((n for n in known if n is not None and math.isfinite(n)), default=0.0)
 
     def norm(self, t: Tensor | None) -> float | None:
         """Norm of the gradient, if gradients are drawn and it has one."""
@@ -256,7 +263,11 @@ def _stretched(s: StepLayout, anchors: list[tuple[float, float]]) -> StepLayout:
         return move(y) if spot is None else y + move(spot.y) - spot.y
 
     def path(p: Path) -> Path:
-        ys = [end(p.source, p.points[0][1]), *(move(y) for _, y in p.points[1:-1]), end(p.sink, p.points[-1][1])]
+        ys = [
+            end(p.source, p.points[0][1]),
+            *(move(y) for _, y in p.points[1:-1]),
+            end(p.sink, p.points[-1][1]),
+        ]
         return replace(p, points=tuple((x, y) for (x, _), y in zip(p.points, ys, strict=True)))
 
     return replace(
