@@ -3,7 +3,7 @@
 At level "gates" the chain before an activation (products with parameters, sums, slices, a layer
 normalisation) is folded into one box with that activation; products and sums of gates and states
 stay. A node is folded only if nothing else reads it, so no wire is lost. A node that is only read in
-slices (the one product of all gates) is folded into each of its readers.
+slices (the one product of all gates, or its activation) is folded into each of its readers.
 """
 
 from __future__ import annotations
@@ -106,7 +106,9 @@ class _Folding:
                 self.heads.add(i)
 
     def _is_head(self, i: int, t: Tensor, data: list[Ref], affine: bool) -> bool:
-        if t.op.name in ACTIVATIONS or not data:
+        if t.op.name in ACTIVATIONS:
+            return not self._sliced(i)
+        if self._activation(i) != i or not data:
             return True
         if t.op.kind == LAYOUT or len(data) < 2:
             return False
@@ -138,7 +140,20 @@ class _Folding:
         """Whether this drawn node takes its chain into its box."""
         return head in self.boxes or self.is_gate(head)
 
+    def _sliced(self, i: int) -> bool:
+        """Whether a node is one activation for several gates, each of which is a slice of it."""
+        return self.nodes[i].op.name in ACTIVATIONS and self.learned[i] and not self.every and self._split(i)
+
+    def _activation(self, i: int) -> int:
+        """The activation that node i is a slice of, if it is a gate; else i."""
+        if self.nodes[i].op.name != "index":
+            return i
+        kind, j = self.step.refs[i][0]
+        return j if kind == "node" and self._sliced(j) else i
+
     def is_gate(self, i: int) -> bool:
+        if self._activation(i) != i:
+            return True
         if self.nodes[i].op.name not in ACTIVATIONS:
             return False
         named = self.nodes[i].name is not None
@@ -199,7 +214,7 @@ class _Folding:
         t, key = self.nodes[i], f"n{i}"
         members = self.members(i)
         inner = [j for j in members if not self.bare[j] and not self.wire[j]]
-        label = operator_sign(self.step, i)
+        label = operator_sign(self.step, self._activation(i))
         if self.is_gate(i):
             kind = "gate"
         elif self.par[i] and not self.every and self.src[i] and (len(inner) > 1 or t.op.kind == CONTRACT):
