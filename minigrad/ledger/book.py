@@ -2,57 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..cells.cell import Cell
 from ..cells.unroll import Unrolled
-from ..draw.picture import example_run
+from ..draw.picture import Picture, example_run
 from ..engine.core import Tensor
 from .factors import Factor, factors
 from .graph import Array, Piece, Pieces
-from .terms import ROUTES, Terms, terms
-
-ORDERS = ("time", "size")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One term: what the gradient owes to one step.
-
-    step: the step, 0 for the initial state, None for what reads the parameter outside the steps.
-    term: an array of shape of.shape + wrt.shape; value: its one number, if it has only one.
-    share: <term, total> / <total, total>; the shares of all rows add up to 1.
-    running: the norm (for one number, the value) of the sum of this row and those above it.
-    via: the share of each route: "direct", "highway" (along one state line), "other"; they add up to `share`.
-    """
-
-    step: int | None
-    term: Array
-    norm: float
-    share: float
-    running: float
-    via: dict[str, float]
-    routes: dict[str, Array]
-
-    @property
-    def value(self) -> float | None:
-        """The term as a number, if it is one."""
-        return float(self.term.item()) if self.term.size == 1 else None
-
-    @property
-    def product(self) -> float:
-        """What the product of the factors comes to: the number, or the norm of the term."""
-        return self.norm if self.value is None else self.value
+from .rows import ORDERS, Row, ordered, rows_of, with_share
+from .terms import terms
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """d of / d wrt as a sum of rows; `str` is a table.
+    """d of / d wrt as a sum of rows; `str` is a table, `picture` a figure, notebooks show the latter.
 
     total: the sum of the rows; gradient: the engine's, from one sweep over the whole graph;
     difference: the largest |total - gradient|. highway: the state line of the rows' routes, or None.
@@ -88,7 +59,7 @@ class Ledger:
         """The same rows by "time" (latest first) or "size" (largest first), and their running sums."""
         if by not in ORDERS:
             raise ValueError(f"ledger: rows can be sorted by {' or '.join(ORDERS)}, not {by!r}")
-        return replace(self, order=by, rows=_ordered(self.rows, by))
+        return replace(self, order=by, rows=ordered(self.rows, by))
 
     def steps_for(self, part: float = 0.9) -> int:
         """How many steps back hold this part of the gradient.
@@ -124,6 +95,16 @@ class Ledger:
     def _entry(self, piece: Piece, states: Sequence[Tensor]) -> dict[int, Factor]:
         return {k: f for (k, _), f in factors(piece, list(states), [self.pieces.wrt]).items()}
 
+    def picture(self, theme: str = "light") -> Picture:
+        """The figure: each path in the unrolled graph, its factors, its product as a bar, and the sum."""
+        from .figure import figure
+
+        return Picture(figure(self), theme)
+
+    def save(self, path: str | os.PathLike[str], theme: str = "light") -> Path:
+        """Write the figure as .svg, .png, .pdf or .dot; see Picture.save."""
+        return self.picture(theme).save(path)
+
     def __str__(self) -> str:
         from .table import table
 
@@ -131,6 +112,9 @@ class Ledger:
 
     def __repr__(self) -> str:
         return f"Ledger(d{self.name}/d{self.wrt} at step {self.at}: {len(self.rows)} rows)"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"image/svg+xml": self.picture().svg(), "text/plain": str(self)}
 
 
 def ledger(
@@ -162,9 +146,9 @@ def ledger(
     found = terms(pieces, line)
     shape = (*target.shape, *leaf.shape)
     gradient = _engine_gradient(target, leaf).reshape(shape)
-    terms_ = _rows(found, shape, pieces.touched)
+    terms_ = rows_of(found, shape, pieces.touched)
     total = sum((r.term for r in terms_), start=np.zeros(shape))
-    rows = _ordered([_with_shares(r, total) for r in terms_], "time")
+    rows = ordered([with_share(r, total) for r in terms_], "time")
     difference = float(np.abs(total - gradient).max(initial=0.0))
     states = run.cell.states
     return Ledger(
@@ -189,6 +173,11 @@ def _target(run: Unrolled, of: str | Tensor | None, at: int) -> tuple[Tensor, st
         if of.value.size != 1 or of.dtype.kind != "f":
             raise ValueError(
                 f"ledger: of= has shape {of.shape}; pass a single number such as loss.sum(), or a state's name"
+            )
+        if of.op is None:
+            raise ValueError(
+                "ledger: of= has no graph; compute it from a run whose parameters require a gradient, as those "
+                "of cell.init do, or by run.loss(...)"
             )
         return of, of.name if of.name and of.name not in states else "L"
     of = states[0] if of is None and states else of
@@ -216,40 +205,3 @@ def _engine_gradient(of: Tensor, wrt: Tensor) -> Array:
     size = int(of.value.size)
     units = np.eye(size, dtype=of.dtype)
     return np.array([whole({of.id: u.reshape(of.shape)})[wrt.id] for u in units])
-
-
-def _rows(found: Terms, shape: tuple[int, ...], touched: list[bool]) -> list[Row]:
-    rows = []
-    if found.outside is not None:
-        rows.append(_row(None, {"direct": found.outside.reshape(shape)}, shape))
-    for i in range(len(touched) - 1, -1, -1):
-        if touched[i]:
-            routes = {name: a.reshape(shape) for name, a in found.routes[i].items()}
-            rows.append(_row(i, {name: routes[name] for name in ROUTES if name in routes}, shape))
-    return rows
-
-
-def _row(step: int | None, routes: dict[str, Array], shape: tuple[int, ...]) -> Row:
-    term = sum(routes.values(), start=np.zeros(shape))
-    return Row(step, term, float(np.linalg.norm(term)), 0.0, 0.0, {}, routes)
-
-
-@np.errstate(all="ignore")
-def _with_shares(row: Row, total: Array) -> Row:
-    square = (total * total).sum() or 1.0  # of nothing, every share is 0
-    via = {name: float((a * total).sum() / square) for name, a in row.routes.items()}
-    return replace(row, share=float((row.term * total).sum() / square), via=via)
-
-
-def _ordered(rows: Sequence[Row], by: str) -> tuple[Row, ...]:
-    """The rows in this order, with the running sum of each; what is outside the steps stands first in time."""
-    late = float("inf")
-    if by == "size":
-        rows = sorted(rows, key=lambda r: (-r.norm, -(late if r.step is None else r.step)))
-    else:
-        rows = sorted(rows, key=lambda r: -(late if r.step is None else r.step))
-    out, sum_ = [], np.zeros(())
-    for r in rows:
-        sum_ = sum_ + r.term
-        out.append(replace(r, running=float(sum_.item() if sum_.size == 1 else np.linalg.norm(sum_))))
-    return tuple(out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,13 +37,30 @@ class Factor:
 
 
 def short(v: float, digits: int = 2) -> str:
-    """A number for a picture: 0.23, or 2.3e-4 where that would be too small to see."""
+    """A number for a picture: 0.23, or 2.3e−4 where that would be too small to see."""
     if not np.isfinite(v) or v == 0:
-        return str(v) if v else "0"
+        return str(v).replace("-", "−") if v else "0"
     if 10.0**-digits <= abs(v) < 10_000:
-        return f"{v:.{digits if abs(v) < 100 else 0}f}"
-    mantissa, _, exponent = f"{v:.1e}".partition("e")
-    return f"{mantissa}e{int(exponent)}"
+        text = f"{v:.{digits if abs(v) < 100 else 0}f}"
+    else:
+        mantissa, _, exponent = f"{v:.1e}".partition("e")
+        text = f"{mantissa}e{int(exponent)}"
+    return text.replace("-", "−")
+
+
+def percent(v: float) -> str:
+    """A share as it is written."""
+    return f"{v + 0.0 if abs(v) >= 0.0005 else 0.0:.1%}".replace("-", "−") if np.isfinite(v) else str(v)
+
+
+def together(found: Iterable[Factor]) -> float:
+    """Blocks of one Jacobian as one number: the number itself, their norm, or the largest that is known."""
+    blocks = list(found)
+    if len(blocks) == 1 and blocks[0].value is not None:
+        return blocks[0].value
+    norms = [f.norm for f in blocks if f.norm is not None]
+    whole = len(norms) == len(blocks)
+    return float(np.sqrt(sum(n * n for n in norms))) if whole else max(f.largest for f in blocks)
 
 
 @np.errstate(all="ignore")

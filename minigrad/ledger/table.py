@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .factors import short
-from .words import heading, held, identity, jacobians, letters, product, reads_last_only, routes
+from .factors import percent, short, together
+from .words import held, identity, jacobians, letters, product, reads_last_only, routes
 
 if TYPE_CHECKING:
-    from .book import Ledger, Row
+    from .book import Ledger
+    from .rows import Row
 
 BAR = 20  # characters
 EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -21,7 +22,7 @@ def table(book: Ledger) -> str:
     ways = routes(book)
     numbers = book.total.size == 1
     chain, size = "b···b" if reads_last_only(book) else "δ", "product" if numbers else "norm"
-    head = ["step", "term", "a_i", chain, size, "share", *ways.values(), "running", ""]
+    head = ["step", "term", "aᵢ", chain, size, "share", *ways.values(), "running", ""]
     top = max((r.norm for r in book.rows), default=0.0)
     cells = [head, *(_cells(book, r, list(ways), top) for r in book.rows)]
     if not any(book.entries):
@@ -29,7 +30,7 @@ def table(book: Ledger) -> str:
     wide = [max(len(row[k]) for row in cells) for k in range(len(cells[0]))]
     body = ["  ".join(_aligned(row, wide)).rstrip() for row in cells]
     cell = book.run.cell
-    lines = [f"{heading(book)} of {cell.name}: {identity(book)}", *letters(book), "", *body, ""]
+    lines = [f"{cell.name}, {book.at} steps: {identity(book)}", *letters(book), "", *body, ""]
     of = "" if numbers else "norm "
     lines.append(
         f"sum {of}{_exact(book.total)}, the engine's gradient {of}{_exact(book.gradient)}, "
@@ -48,23 +49,13 @@ def table(book: Ledger) -> str:
 
 def _cells(book: Ledger, row: Row, ways: list[str], top: float) -> list[str]:
     i = row.step
-    entry = "" if i not in book.entries else short(_size(book.entries[i]))
+    entry = "" if i not in book.entries else short(together(book.entries[i].values()))
     chain = "" if i is None else short(book.delta[i])
-    via = [f"{row.via[name]:.1%}" if name in row.via and row.routes[name].any() else "" for name in ways]
+    via = [percent(row.via[name]) if name in row.via and row.routes[name].any() else "" for name in ways]
     return [
-        "-" if i is None else str(i), product(book, row), entry, chain, short(row.product, 4), f"{row.share:.1%}", *via,
+        "-" if i is None else str(i), product(book, row), entry, chain, short(row.product, 4), percent(row.share), *via,
         short(row.running, 4), _bar(row.norm / top if top else 0.0),
     ]  # fmt: skip
-
-
-def _size(found: dict) -> float:
-    """The one number of a_i; else its norm, over all states, or where that is not known its largest part."""
-    factors = list(found.values())
-    if len(factors) == 1 and factors[0].value is not None:
-        return factors[0].value
-    if any(f.norm is None for f in factors):
-        return max((f.largest for f in factors), default=0.0)
-    return sum(f.norm**2 for f in factors) ** 0.5
 
 
 def _aligned(row: list[str], wide: list[int]) -> list[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ..draw.names import pretty, subscript
 
 if TYPE_CHECKING:
-    from .book import Ledger, Row
+    from .book import Ledger
+    from .rows import Row
 
 LONGEST = 3  # factors b that are written one by one
 
@@ -39,25 +41,25 @@ def product(book: Ledger, row: Row) -> str:
 
 
 def identity(book: Ledger) -> str:
-    """The formula that the rows are the terms of, for every T."""
-    T, name = "T", heading(book).replace(subscript(book.at), "_T") if book.of_state else heading(book)
+    """The formula that the rows are the terms of."""
+    name, T = heading(book), subscript(book.at)
+    front, last = "" if book.of_state else f"g{T} ", reads_last_only(book)
     if book.wrt in book.run.cell.states:
-        return f"{name} = b_T ··· b_1" if reads_last_only(book) else f"{name} = Σ_t g_t b_t ··· b_1"
-    if reads_last_only(book):
-        front = "" if book.of_state else "g_T "
-        return f"{name} = Σ_i {front}b_{T} ··· b_i+1 a_i"
-    return f"{name} = Σ_i δ_i a_i,  δ_i = Σ_(t≥i) g_t b_t ··· b_i+1"
+        return f"{name} = {front}b{T}⋯b₁" if last else f"{name} = Σₜ gₜ bₜ⋯b₁"
+    if last:
+        return f"{name} = Σᵢ {front}b{T}⋯bᵢ₊₁ aᵢ"
+    return f"{name} = Σᵢ δᵢ aᵢ with δᵢ = Σₜ gₜ bₜ⋯bᵢ₊₁ over t ≥ i"
 
 
 def letters(book: Ledger) -> list[str]:
     """What the letters stand for."""
     states = book.run.cell.states
     s = pretty(states[0]) if len(states) == 1 else f"({', '.join(map(pretty, states))})"
-    lines = [f"b_j = ∂{s}_j/∂{s}_j-1"]
+    lines = [f"bⱼ = ∂{s}ⱼ/∂{s}ⱼ₋₁"]
     if book.wrt not in states:
-        lines.append(f"a_i = ∂{s}_i/∂{pretty(book.wrt)} with {s}_i-1 held fixed")
+        lines.append(f"aᵢ = ∂{s}ᵢ/∂{pretty(book.wrt)} with {s}ᵢ₋₁ held fixed")
     if not book.of_state:
-        lines.append(f"g_t = ∂{pretty(book.name)}/∂{s}_t, what it reads of step t itself")
+        lines.append(f"gₜ = ∂{pretty(book.name)}/∂{s}ₜ, what it reads of step t itself")
     return lines
 
 
@@ -70,6 +72,21 @@ def jacobians(book: Ledger) -> list[tuple[str, str]]:
         return [(x.note, x.right.code) for x in derive(book.run.cell).jacobians]
     except (ValueError, TypeError, NotImplementedError):
         return []
+
+
+def textbook(code: str) -> str:
+    """A formula in code as it is set in a picture: D(1 - h[t]**2) @ U.T is D(1 − hₜ²) Uᵀ."""
+    for old, new in (
+        ("[t-1]", "ₜ₋₁"),
+        ("[t]", "ₜ"),
+        ("**2", "²"),
+        (".T", "ᵀ"),
+        (" @ ", " "),
+        (" * ", "⊙"),
+        ("-", "−"),
+    ):
+        code = code.replace(old, new)
+    return re.sub(r"[A-Za-z]\w*?(?=[ₜᵀ]|\b)", lambda m: pretty(m[0]), code)
 
 
 def routes(book: Ledger) -> dict[str, str]:
@@ -88,11 +105,6 @@ def held(book: Ledger, part: float = 0.9) -> str:
     m, n = book.steps_for(part), book.at
     if book.wrt in book.run.cell.states or not m:
         return ""
-    steps = (
-        "all steps and the initial state"
-        if m > n
-        else f"the last {m} of {n} steps"
-        if m > 1
-        else "the last step"
-    )
+    some = f"the last {m} of {n} steps" if m > 1 else "the last step"
+    steps = "all steps and the initial state" if m > n else f"all {n} steps" if m == n else some
     return f"{part:.0%} of it is held by {steps}"
