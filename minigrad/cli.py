@@ -110,7 +110,13 @@ def tour_command(ctx: click.Context, file: str | None, folder: str, steps: int) 
 @click.option("--certificate", metavar="FILE", help="Leave a certificate of the step, for `verify`.")
 @click.pass_context
 def prove_command(
-    ctx: click.Context, cell: Cell, as_json: bool, witness: bool, steps: int, fast: bool, certificate: str | None
+    ctx: click.Context,
+    cell: Cell,
+    as_json: bool,
+    witness: bool,
+    steps: int,
+    fast: bool,
+    certificate: str | None,
 ) -> None:
     """Prove that the BPTT gradient of CELL is right."""
     from ._progress import bar
@@ -154,7 +160,9 @@ def check_command(ctx: click.Context, cell: Cell, backward: str, as_json: bool) 
 @cli.command("compare")
 @click.argument("a", type=CellType(), metavar="CELL")
 @click.argument("b", type=CellType(), metavar="CELL")
-@click.option("--json", "as_json", is_flag=True, help="Print the verdict, the map and the difference as JSON.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the verdict, the map and the difference as JSON."
+)
 @click.pass_context
 def compare_command(ctx: click.Context, a: Cell, b: Cell, as_json: bool) -> None:
     """Prove two cells equal, under a map of weights if need be, or show where they differ."""
@@ -204,14 +212,17 @@ def verify_command(ctx: click.Context, file: str) -> None:
 @click.option("--steps", type=int, default=4, help="Time steps T.")
 @click.option("-o", "output", required=True, help="FILE.svg, .html, .dot, .png or .pdf", metavar="FILE")
 @click.option("--values", is_flag=True, help="Show values, and the gradient that flows back.")
+@click.option("--lens", type=int, metavar="STEP", help="Of a long sequence, show this step too.")
+@click.option("--every", is_flag=True, help="Show every step; of more than 40, four are shown.")
+@click.option("--wrap", type=float, metavar="POINTS", help="In rows of this width.")
 @click.option("--level", default="gates", help="gates, or ops for every operation.")
 @click.option("--theme", default="light", help="light or dark.")
-def draw_command(cell: Cell, steps: int, output: str, values: bool, level: str, theme: str) -> None:
+def draw_command(cell: Cell, steps: int, output: str, every: bool, **options: Any) -> None:
     """Draw CELL unrolled over time, with numbers drawn at random."""
     from .draw import RenderError, draw
 
     with blaming(cell, RenderError):
-        draw(cell, steps, values=values, level=level, theme=theme).save(output)
+        draw(cell, steps, elide=False if every else None, **options).save(output)
     click.echo(output)
 
 

@@ -209,7 +209,7 @@ def test_cells_lists_every_built_in_cell(run):
         ("derive rnn --wings", "No such option.*--wings"),
         ("draw lstm", "Missing option '-o'"),
         ("draw lstm --steps 0 -o a.svg", "steps=0; a picture has at least 1 time step"),
-        ("draw lstm --steps 1000000 -o a.svg", "steps=1,000,000 is more than the 1,000 that are drawn"),
+        ("draw lstm --steps 1000000 -o a.svg", "steps=1,000,000 is more than the 10,000 of which a picture is made"),
         ("draw lstm --steps two -o a.svg", "'--steps': 'two' is not a valid integer"),
         ("draw rnn -o a.gif", "cannot save 'a.gif': its suffix says the format"),
         ("draw rnn -o a.svg --theme pink", "there is no theme 'pink'; pass one of light, dark"),

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from draw_laws import LAWS, STRANGERS
 
 import minigrad as mg
 from minigrad.cells import CELLS
+from minigrad.cli import cli
 from minigrad.draw import Scene
 from minigrad.draw import render as renderer
 from minigrad.draw.elide import chosen, stops
@@ -277,3 +279,18 @@ def test_a_long_png_is_not_clipped(tmp_path: Path):
 def test_a_width_that_is_none_says_so(wrap, error: type, text: str):
     with pytest.raises(error, match=text):
         mg.draw(CELLS["rnn"], 2, wrap=wrap)
+
+
+def test_the_command_draws_long_sequences(tmp_path: Path):
+    def svg(*options: str) -> str:
+        path = tmp_path / "x.svg"
+        result = CliRunner().invoke(cli, ["draw", "rnn", "--steps", "50", "-o", str(path), *options])
+        assert result.exit_code == 0, result.output
+        return path.read_text()
+
+    def steps(text: str) -> list[int]:
+        return [int(t) for t in re.findall(r'<g id="step(?:-|&#45;)(\d+)" class="cluster', text)]
+
+    assert steps(svg()) == [1, 2, 49, 50]
+    assert steps(svg("--lens", "20", "--values")) == [1, 19, 20, 21, 50]
+    assert steps(svg("--every", "--wrap", "1500")) == list(range(1, 51))
