@@ -1,4 +1,4 @@
-"""The command `minigrad`: tour, prove, check, compare, spec, draw, derive, cells.
+"""The command `minigrad`: tour, prove, check, compare, spec, draw, ledger, derive, cells.
 
 Exit status: 0 yes (proved, or done), 1 refuted, 2 wrong usage or bad input, 3 unknown (neither proved
 nor refuted), 70 a fault of minigrad itself, 130 interrupted. Results go to standard output, progress and
@@ -224,6 +224,34 @@ def draw_command(cell: Cell, steps: int, output: str, every: bool, **options: An
     with blaming(cell, RenderError):
         draw(cell, steps, elide=False if every else None, **options).save(output)
     click.echo(output)
+
+
+@cli.command("ledger")
+@cell_argument
+@click.option("--of", metavar="STATE", help="The state that is differentiated. [default: the first]")
+@click.option("--wrt", metavar="NAME", help="A parameter, or a state for its initial value. [default: the first]")
+@click.option("--steps", type=click.IntRange(1), default=4, help="Time steps T.")
+@click.option("--sort", type=click.Choice(["time", "size"]), default="time", help="Order of the rows.")
+@click.option("-o", "output", help="Leave a picture too: FILE.svg, .dot, .png or .pdf", metavar="FILE")
+@click.option("--theme", default="light", help="Of the picture.")
+def ledger_command(
+    cell: Cell, of: str | None, wrt: str | None, steps: int, sort: str, output: str | None, theme: str
+) -> None:
+    """Show a gradient of CELL through time, term by term, with numbers drawn at random.
+
+    One row for each step that the gradient comes from: the product of its factors, its share, and the sum, which
+    is compared with the engine's gradient.
+    """
+    from .draw import RenderError
+    from .ledger import ledger
+
+    with blaming(cell, RenderError):
+        book = ledger(cell, of, wrt, steps=steps).sorted(sort)
+        if output:
+            book.save(output, theme)
+    click.echo(str(book))
+    if output:
+        click.echo(output)
 
 
 @cli.command("derive")

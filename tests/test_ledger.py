@@ -12,6 +12,7 @@ from draw_laws import STRANGERS
 import minigrad as mg
 from minigrad import cell
 from minigrad.cells import CELLS, affine
+from minigrad.cli import main
 from minigrad.engine.core import leaf
 from minigrad.ledger import Ledger, ledger
 from minigrad.ledger.factors import DENSE, factors, leading, percent, short
@@ -323,3 +324,37 @@ def test_a_cell_is_run_on_random_numbers():
     book = ledger(CELLS["gru"], steps=3, seed=1)
     assert [r.step for r in book.rows] == [3, 2, 1]
     assert (book.name, book.wrt) == ("H", CELLS["gru"].params[0])
+
+
+def command(capsys, *args: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as left:
+        main(["ledger", *args])
+    found = capsys.readouterr()
+    return left.value.code, found.out, found.err
+
+
+def test_the_command_prints_the_table_and_leaves_the_picture(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = command(
+        capsys, "rnn", "--of", "h", "--wrt", "U", "--steps", "3", "--sort", "size", "-o", "a.svg"
+    )
+    assert (status, err) == (0, "")
+    assert out == f"{ledger(CELLS['rnn'], 'h', 'U', steps=3).sorted('size')}\na.svg\n"
+    assert (tmp_path / "a.svg").read_text(encoding="utf-8").startswith("<svg")
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ("rnn --of C", "rnn has no state 'C'; its states are h"),
+        ("rnn --wrt V", "rnn has no parameter or state 'V'"),
+        ("rnn --steps 0", "0 is not in the range x>=1"),
+        ("rnn -o a.gif", "cannot save 'a.gif': its suffix says the format"),
+    ],
+)
+def test_wrong_usage_of_the_command_is_named(args: str, message: str, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = command(capsys, *args.split())
+    assert (status, out) == (2, "")
+    assert message in " ".join(err.split())
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from .rows import Row
 
 BAR = 20  # characters
+WIDTH = 110
+INDENT = {"initial_indent": "  ", "subsequent_indent": "      "}
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
@@ -39,11 +42,8 @@ def table(book: Ledger) -> str:
     if text := held(book):
         lines.append(text)
     if found := jacobians(book):
-        lines += [
-            "",
-            "b, from the cell's code (D(v): the diagonal matrix of v):",
-            *(f"  {a} = {b}" for a, b in found),
-        ]
+        lines += ["", "b, from the cell's code (D(v): the diagonal matrix of v):"]
+        lines += [line for name, b in found for line in wrap(f"{name} = {b}", WIDTH, **INDENT)]
     return "\n".join(lines)
 
 
