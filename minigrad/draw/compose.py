@@ -14,6 +14,7 @@ from .stage import Options, Pen, Stage
 from .stamp import draw_state, draw_step
 from .steps import Recording
 from .unlike import draw_unlike
+from .words import describe
 
 
 def compose(
@@ -46,28 +47,3 @@ def staged(stage: Stage, title: str, ribbon: bool = True) -> Scene:
         draw_ribbon(stage, pen)
     pen.scene.description = describe(stage)
     return pen.scene
-
-
-def describe(stage: Stage) -> str:
-    """The picture in words, for those who cannot see it."""
-    rec, T = stage.rec, stage.T
-    text = f"A graph of {T} time steps, left to right." if rec.timed and T > 1 else "A graph of one step."
-    if stage.gaps:
-        hidden = [f"{g.after + 1} to {g.before}" for g in stage.gaps]
-        text += f" Steps {', '.join(hidden)} are not drawn."
-    if rec.states:
-        text += (
-            f" State{'s' * (len(rec.states) > 1)} {', '.join(rec.states)} pass from each step to the next."
-        )
-    parts = stage.kinds[0].drawn.parts.values()
-    if gates := [f"{p.name} ({p.label})" for p in parts if p.kind == "gate" and p.name]:
-        text += f" Gates of a step: {', '.join(gates)}."
-    if rec.param_names:
-        text += f" Parameters, shared by all steps: {', '.join(rec.param_names)}."
-    for k, name in enumerate(rec.states):
-        norms = [stage.norm(rec.carried[t][k]) for t in stage.stops]
-        if any(n is not None for n in norms):
-            row = ", ".join("none" if n is None else f"{n:.2e}" for n in norms)
-            steps = f" at steps {', '.join(map(str, stage.stops))}" if stage.gaps else f" from step 0 to {T}"
-            text += f" Norm of dL/d{name}{steps}: {row}."
-    return text

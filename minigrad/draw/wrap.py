@@ -10,12 +10,13 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from .compose import describe, staged
+from .compose import staged
 from .flow import back_width
 from .names import text_width
 from .ribbon import draw_ribbon
 from .scene import Scene
 from .stage import Pen, Stage
+from .words import describe
 
 APART = 30.0  # between rows
 TURN = (38.0, 30.0)  # the box that names a row
