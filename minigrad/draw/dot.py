@@ -15,6 +15,8 @@ from .scene import Box, Frame, Label, Line, Point, Scene, Strip
 from .theme import DASHES, FONTS, HELVETICA, Palette, theme
 
 DECADES = 4.0
+NAME = "\\N"  # Graphviz's own word for the name of a node
+TEXT = dict(shape="plaintext", style="", fontsize="8")  # of labels
 MANY = 20  # cells of a strip; more have no outlines
 
 
@@ -27,18 +29,14 @@ def to_dot(scene: Scene, theme_name: str = "light", palette: Palette | None = No
             layout="nop2", outputorder="edgesfirst", splines="true", bgcolor=w.colour["paper"], pad="0.2",
             fontname=w.font, tooltip=scene.title,
         ) + ";",
-        "  node " + _attributes(
-            fontname=w.font, fontsize="12", fontcolor=w.colour["ink"], color=w.colour["ink"], fixedsize="true",
-            shape="box", label="", margin="0",
-        ) + ";",
-        "  edge " + _attributes(color=w.colour["ink"], arrowsize="0.7") + ";",
+        "  node " + _attributes(**w.node, fixedsize="true", margin="0") + ";",
+        "  edge " + _attributes(**w.edge) + ";",
     ]  # fmt: skip
     body = [w.frame(i, f) for i, f in enumerate(scene.frames)]
-    body += (
-        [w.box(b) for b in scene.boxes]
-        + [w.strip(s) for s in scene.strips]
-        + [w.label(a) for a in scene.labels]
-    )
+    body += [w.box(b) for b in scene.boxes] + [w.strip(s) for s in scene.strips]
+    if scene.labels:
+        w.node |= TEXT
+        body += ["  {", "  node " + _attributes(**TEXT) + ";", *[w.label(a) for a in scene.labels], "  }"]
     body += [w.line(e) for e in scene.lines]
     return "\n".join([*head, *body, "}", ""])
 
@@ -48,6 +46,12 @@ class _Writer:
         self.colour = colours
         self.font, self.bold = FONTS.get(theme_name, HELVETICA)
         self.dashes = DASHES.get(theme_name, {})
+        ink = colours["ink"]  # what most nodes and edges have is said once
+        self.node = dict(
+            id=NAME, fontname=self.font, fontsize="12", fontcolor=ink, color=ink, style="filled",
+            penwidth="1.1", shape="box", label="",
+        )  # fmt: skip
+        self.edge = dict(color=ink, arrowsize="0.7", penwidth="1.60")
 
     def frame(self, i: int, f: Frame) -> str:
         a = _attributes(
@@ -81,8 +85,8 @@ class _Writer:
     def label(self, a: Label) -> str:
         font = {"fontname": self.bold} if a.bold else {}
         node = self._node(
-            a.key, a.x, a.y, a.w, a.size * 1.2, a.kind, a.tip, shape="plaintext", label=a.text,
-            fontsize=_n(a.size), fontcolor=self.colour[a.ink], **font,
+            a.key, a.x, a.y, a.w, a.size * 1.2, a.kind, a.tip, shape="plaintext", style="", label=a.text,
+            fontsize=_n(a.size), fontcolor=self.colour[a.ink], penwidth="1.1", **font,
         )  # fmt: skip
         text = _quote(a.text)
         return node.replace(f"label={text}", f'label={text[:-1]}\\{a.side}"', 1) if a.side else node
@@ -90,14 +94,14 @@ class _Writer:
     def line(self, e: Line) -> str:
         colour = self.colour[e.ink] + (f"{round(255 * e.alpha):02X}" if e.alpha < 1 else "")
         size, dash = 0.7 if e.width < 2.2 else 0.6, "dashed" if e.dashed else self.dashes.get(e.ink)
-        a = _attributes(
+        a = dict(
             id=e.key, **({"class": e.kind} if e.kind else {}),
             pos=spline(e.points, e.radius, 6 * size + 1 if e.arrow else 0.0),
             color=colour, penwidth=f"{e.width:.2f}", **({} if e.arrow else {"arrowhead": "none"}),
             **({"style": dash} if dash else {}), **({"arrowsize": "0.6"} if e.arrow and size != 0.7 else {}),
             **({"tooltip": e.tip} if e.tip else {}),
         )  # fmt: skip
-        return f"  {_quote(e.source)} -> {_quote(e.sink)} {a};"
+        return f"  {_quote(e.source)} -> {_quote(e.sink)} {_attributes(**_unlike(a, self.edge))};"
 
     def cell(self, v: float, s: Strip) -> str:
         """Colour of one number; the colour of ink for what is not finite."""
@@ -113,11 +117,12 @@ class _Writer:
     def _node(
         self, key: str, x: float, y: float, w: float, h: float, kind: str, tip: str, **more: str
     ) -> str:
-        a = _attributes(
-            id=key, **({"class": kind} if kind else {}), pos=f"{_n(x)},{_n(y)}", width=f"{w / 72:.4f}",
-            height=f"{h / 72:.4f}", **more, **({"tooltip": tip} if tip else {}),
-        )  # fmt: skip
-        return f"  {_quote(key)} {a};"
+        a = _unlike(more, self.node)
+        own = dict(pos=f"{_n(x)},{_n(y)}", width=_inches(w), height=_inches(h))
+        said = _attributes(
+            **({"class": kind} if kind else {}), **own, **a, **({"tooltip": tip} if tip else {})
+        )
+        return f"  {_quote(key)} {said};"
 
 
 def spline(points: tuple[Point, ...], radius: float, arrow: float) -> str:
@@ -160,6 +165,8 @@ _SPECIAL = re.compile(r'[&"\\]')
 
 def _quote(text: str) -> str:
     """A DOT string that stands for exactly this text: no escape sequence, entity or markup in it."""
+    if text == NAME:
+        return f'"{text}"'
     if text.isprintable() and not _SPECIAL.search(text):
         return f'"{text}"'
     lines = [clean(line) for line in str(text).split("\n")]
@@ -169,3 +176,12 @@ def _quote(text: str) -> str:
 
 def _attributes(**values: str) -> str:
     return "[" + ", ".join(f"{k}={_quote(v)}" for k, v in values.items()) + "]"
+
+
+def _inches(points: float) -> str:
+    return f"{points / 72:.4f}".rstrip("0").rstrip(".")
+
+
+def _unlike(values: dict[str, str], usual: dict[str, str]) -> dict[str, str]:
+    """The attributes that are not as usual."""
+    return {k: v for k, v in values.items() if usual.get(k) != v}
