@@ -175,7 +175,8 @@ def _segments(line: Line) -> Iterator[tuple[float, float, float, float]]:
 
 def through_boxes(scene: Scene) -> list[tuple[str, str]]:
     """Lines that run through a box that is neither of their ends."""
-    boxes = sorted((b for b in scene.boxes if b.lies_in is None and "joint" not in b.kind), key=lambda b: b.x)
+    solid = (b for b in scene.boxes if b.lies_in is None and "joint" not in b.kind and b.h > 0.5)  # no rules
+    boxes = sorted(solid, key=lambda b: b.x)
     found = []
     for line in scene.lines:
         for x0, y0, x1, y1 in _segments(line):

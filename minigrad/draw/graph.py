@@ -163,13 +163,18 @@ class _Graph:
 
 def _looked_through(picks: set[int], order: Sequence[Tensor]) -> dict[int, Tensor]:
     """Pieces of a stack that is taken apart along the same axis: each is the tensor that was stacked."""
-    found = {}
-    for n in order:
-        if n.id in picks and n.inputs[0].op is not None and n.inputs[0].op.name == "unstack":
-            whole, axis = n.inputs[0].inputs[0], n.inputs[0].params["axis"]
-            if whole.op is not None and whole.op.name == "stack" and whole.params["axis"] == axis:
-                found[n.id] = whole.inputs[n.params["i"]]
-    return found
+    return {n.id: x for n in order if n.id in picks and (x := piece_of_stack(n)) is not None}
+
+
+def piece_of_stack(n: Tensor) -> Tensor | None:
+    """The tensor that this one is, if it was stacked with others and picked out again."""
+    unstack = n.inputs[0] if n.op is not None and n.op.name == "pick" else None
+    if unstack is None or unstack.op is None or unstack.op.name != "unstack":
+        return None
+    whole, axis = unstack.inputs[0], unstack.params["axis"]
+    if whole.op is None or whole.op.name != "stack" or whole.params["axis"] != axis:
+        return None
+    return whole.inputs[n.params["i"]]
 
 
 def _merge(lines: list[list[Tensor | None]], row: list[Tensor | None]) -> None:

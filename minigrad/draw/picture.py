@@ -24,7 +24,10 @@ from .elide import MOST, chosen
 from .graph import of_tensors
 from .measure import measure
 from .render import FORMATS, WIDEST, RenderError, render
+from .rolled import compose_rolled
+from .runs import Drawable, as_runs
 from .scene import Scene
+from .several import compose_runs
 from .stage import Options, Stage
 from .steps import Recording, of_unrolled
 from .theme import theme as theme_colours
@@ -94,9 +97,7 @@ class Picture:
             colours = Serial()
             raw = render(to_dot(scene, "auto", colours), format, size, *words, engine)
             return colours.resolved(raw.decode()).encode()
-        return render(
-            self.dot if scene is self.scene else to_dot(scene, self.theme), format, size, *words, engine
-        )
+        return render(self.dot if scene is self.scene else to_dot(scene, self.theme), format, size, *words, engine)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         from .page import framed
@@ -118,7 +119,7 @@ def _extent(scene: Scene) -> tuple[float, float]:
 
 
 def draw(
-    what: Cell | Unrolled | Tensor | Sequence[Tensor],
+    what: Drawable,
     steps: int = 4,
     *,
     level: str = "gates",
@@ -129,6 +130,7 @@ def draw(
     show: Sequence[int] | None = None,
     lens: int | None = None,
     wrap: float | None = None,
+    rolled: bool = False,
     theme: str = "light",
     seed: int = 0,
     title: str | None = None,
@@ -145,6 +147,10 @@ def draw(
     for. elide: True for that at any length, False for every step; show: the steps to draw; lens: a step
     to draw with its neighbours and the two ends. wrap: rows of steps, no wider than this many points (or
     one step); a PNG or PDF that would be too wide for its format is in rows in any case.
+    Several cells, runs or a layer of `nn` are rows of one picture with columns aligned in time: a list, or a
+    dict by caption. Runs that read one another's states or outputs are wired, and have one loss; others are
+    compared on one gradient scale, each with a loss of its own. rolled: one step that stands for all, its
+    states led back through a delay.
     Raises TypeError for what has no graph, ValueError for steps outside 1..10,000 (1,000 if every one is
     drawn) or unknown options.
     """
@@ -153,6 +159,19 @@ def draw(
     theme_colours(theme)
     _check_steps(steps)
     wanted = values if gradients is None else gradients
+    runs = as_runs(what, lambda cell: example_run(cell, steps, seed), steps, seed)
+    if runs is not None and len(runs) > 1:
+        if rolled or wrap is not None:
+            raise ValueError("draw: rolled=True and wrap=... are for one run; draw these runs one by one")
+
+        def choose(rec: Recording) -> Sequence[int]:
+            _check_steps(len(rec.steps))
+            _check_size(rec, shown := chosen(rec, elide, show, lens))
+            return shown
+
+        scene, check = compose_runs(runs, Options(level, values), loss, wanted, title, choose)
+        return Picture(scene, theme, check)
+    what = what if runs is None else next(iter(runs.values()))
     rec, name = _recording(what, steps, seed, loss, wanted)
     _check_wrap(wrap)
     shown = chosen(rec, elide, show, lens)
@@ -165,6 +184,8 @@ def draw(
         )
     T = len(rec.steps)
     heading = title if title is not None else f"{name}, {T} time step{'s' * (T != 1)}" if rec.timed else name
+    if rolled:
+        return Picture(compose_rolled(rec, Options(level, values), heading), theme)
     stage = Stage(rec, Options(level, values), numbers, shown)
     scene = staged(stage, heading)
     if wrap is not None:

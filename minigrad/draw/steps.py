@@ -65,9 +65,10 @@ def of_unrolled(u: Unrolled, loss: Tensor | None = None) -> Recording:
     """The steps of an unrolled cell; its own names for states, inputs and parameters."""
     cell = u.cell
     entering = {x.id for xs in u.xs for x in xs}
+    before = {n.id for n in reachable([*u.states[0], *(x for xs in u.xs for x in xs)])}  # other runs
     by_step: dict[int, list[Tensor]] = defaultdict(list)
     for n in reachable([*u.outputs, *(s for states in u.states for s in states)]):  # also what nothing reads
-        if n.op is not None and n.note is not None and n.note.step and n.id not in entering:
+        if n.op is not None and n.note is not None and n.note.step and n.id not in before:
             by_step[n.note.step].append(n)
     params = Shared([u.params[p] for p in cell.params], list(cell.params))
     steps = [by_step[t] for t in range(1, u.steps + 1)]

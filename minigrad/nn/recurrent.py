@@ -58,7 +58,7 @@ class Recurrent(Layer):
         initial = self._initial(hx, y.shape[1:-1])
         final = []
         for layer in range(self.num_layers):
-            last, y = scan(self.cell, tuple(s[layer] for s in initial), y, self._of_cell(params, layer))
+            last, y = scan(self.cell, tuple(s[layer] for s in initial), y, self.of_cell(params, layer))
             final.append(last)
         states = tuple(f.stack(s) for s in zip(*final, strict=True))
         return (y.swapaxes(0, 1) if swap else y), (states if len(states) > 1 else states[0])
@@ -66,7 +66,7 @@ class Recurrent(Layer):
     def _sizes(self, layer: int) -> dict[str, int]:
         return {"d": self.hidden_size if layer else self.input_size, "n": self.hidden_size}
 
-    def _of_cell(self, params: Params, layer: int) -> dict[str, Tensor]:
+    def of_cell(self, params: Params, layer: int) -> dict[str, Tensor]:
         """The cell's parameters for one layer; the biases of a layer without are zero."""
         def zero(p: str) -> Tensor:
             return f.zeros(self.cell.shape(p, self._sizes(layer)), dtype=self.dtype)

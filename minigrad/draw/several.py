@@ -1,0 +1,193 @@
+"""Several runs as rows of one picture: columns aligned in time, one gradient scale, wires between the rows.
+
+Runs of which none reads another are compared, the first on top, with a chart of their gradients. Runs that
+read one another (layers, an encoder and its decoder) are a network: the first row is the lowest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..cells.unroll import Unrolled
+from ..engine.core import Tensor
+from .between import Lanes, draw_reads
+from .chart import Curve, draw_chart
+from .compose import staged
+from .layout import StepLayout
+from .measure import Numbers, measure
+from .names import text_width
+from .runs import Read, of_runs, reads
+from .scene import Scene
+from .stage import DECADES, Options, Pen, Stage
+from .steps import Recording
+from .unlike import notes
+
+APART = 30.0  # between rows, and room for a caption
+TOP_CHART = 26.0
+
+
+@dataclass
+class Row:
+    """One run: its stage, and its scene moved to its place."""
+
+    caption: str
+    stage: Stage
+    scene: Scene
+    dy: float = 0.0
+
+
+def compose_runs(
+    runs: dict[str, Unrolled], options: Options, loss: Tensor | None, wanted: bool, title: str | None,
+    choose: Callable[[Recording], Sequence[int]],
+) -> tuple[Scene, float | None]:  # fmt: skip
+    """The scene of several runs, and the largest |sum of the taps' shares - gradient| if gradients are wanted.
+
+    loss: of a network; of runs that are compared each has its own, the mean square of its last output.
+    choose: the steps to draw. Raises ValueError for a loss of runs that are compared.
+    """
+    found = reads(list(runs.values()))
+    if loss is not None and not found:
+        raise ValueError(
+            "draw: loss=... is of one graph, and these runs are not connected: each is drawn with the mean square "
+            "of its last output. If one reads another's states, give it them as mg.stack(run.outputs)"
+        )
+    recs = dict(zip(runs, of_runs(list(runs.values()), loss, bool(found), wanted), strict=True))
+    shown = [choose(rec) for rec in recs.values()]
+    numbers = [measure(rec, rec.loss) if wanted and rec.loss is not None else None for rec in recs.values()]
+    T = max(len(rec.steps) for rec in recs.values())
+    heading = " → ".join(runs) if found else f"{', '.join(runs)}, {T} time step{'s' * (T != 1)}"
+    scene = compose_rows(recs, options, numbers, heading if title is None else title, shown, found)
+    return scene, _check(list(recs.values()), numbers)
+
+
+def _check(recs: Sequence[Recording], numbers: Sequence[Numbers | None]) -> float | None:
+    """The largest difference between a parameter's gradient and the shares of all steps of all rows."""
+    shares: dict[int, list[np.ndarray]] = {}
+    totals: dict[int, np.ndarray] = {}
+    for rec, num in zip(recs, numbers, strict=True):
+        for i, p in enumerate(rec.params if num is not None else ()):
+            assert num is not None
+            if (total := num.total[i]) is not None:
+                totals[p.id] = total
+                shares.setdefault(p.id, []).extend(g for row in num.share if (g := row[i]) is not None)
+    worst = [float(np.abs(np.sum(shares[p], axis=0) - total).max()) for p, total in totals.items() if shares[p]]
+    return max(worst, default=0.0) if any(n is not None for n in numbers) else None
+
+
+def compose_rows(
+    recs: dict[str, Recording], options: Options, numbers: Sequence[Numbers | None], title: str,
+    shown: Sequence[Sequence[int]], found: Sequence[Read],
+) -> Scene:  # fmt: skip
+    """The scene of several recordings, by caption; numbers and steps shown: of each of them."""
+    numbers = one_scale(numbers)
+    stages = [
+        Stage(rec if rec.read_by_loss or not found else replace(rec, loss=None), options, n, s)
+        for rec, n, s in zip(recs.values(), numbers, shown, strict=True)
+    ]
+    stages, peak = aligned(stages), max(s.peak for s in stages)
+    for s in stages:
+        s.peak = peak
+    rows = [Row(c, s, staged(s, c, ribbon=False)) for c, s in zip(recs, stages, strict=True)]
+    lanes = Lanes([(r.stage, r.scene) for r in rows], found)
+    pen = Pen(Scene(title))
+    _place(rows if found else rows[::-1], lanes, bool(found))
+    for i, row in enumerate(rows):
+        _add(pen.scene, row, f"r{i + 1}-", caption=True)
+    draw_reads(pen, lanes, [row.dy for row in rows])
+    if peak > 0:
+        if not found:
+            _chart(pen, rows)
+        notes(pen, [f"one gradient scale for all rows: the widest arrow and the highest bar are {peak:.2g}, "
+                    f"log scale of {DECADES:.0f} decades"], "gradient")  # fmt: skip
+    pen.scene.description = _describe(rows, found)
+    return pen.scene
+
+
+def one_scale(numbers: Sequence[Numbers | None]) -> list[Numbers | None]:
+    """The numbers with one peak for the strips of gradients."""
+    peak = max((n.peak for n in numbers if n is not None), default=0.0)
+    return [None if n is None else replace(n, peak=peak) for n in numbers]
+
+
+def aligned(stages: Sequence[Stage]) -> list[Stage]:
+    """The stages with each step as wide as the widest of its time in any row."""
+    made: dict[tuple[int, float], StepLayout] = {}
+    widest: dict[int, float] = {}
+    for s in stages:
+        for t in s.shown:
+            widest[t] = max(widest.get(t, 0.0), s.steps[t - 1].width)
+    for s in stages:
+        steps = list(s.steps)
+        for t in s.shown:
+            key = id(steps[t - 1]), widest[t]
+            s.steps[t - 1] = made.setdefault(key, _widened(steps[t - 1], widest[t]))
+    return [s.part(s.first, s.last) for s in stages]
+
+
+def _widened(s: StepLayout, width: float) -> StepLayout:
+    """A step in the middle of a wider column."""
+    dx = (width - s.width) / 2
+    return replace(
+        s, width=width, spots={k: replace(v, x=v.x + dx) for k, v in s.spots.items()},
+        paths=tuple(replace(p, points=tuple((x + dx, y) for x, y in p.points)) for p in s.paths),
+    )  # fmt: skip
+
+
+def _place(upwards: list[Row], lanes: Lanes, network: bool) -> None:
+    """Set the rows one above the other, with room for the wires between them."""
+    top = 0.0
+    for i, row in enumerate(upwards):
+        _, y0, _, y1 = row.scene.bounds()
+        row.dy = top - y0
+        top += y1 - y0 + APART
+        if network:
+            lanes.start[i] = top
+            top += lanes.room(i)
+
+
+def _add(scene: Scene, row: Row, prefix: str, caption: bool) -> None:
+    """Copy a row's parts into the picture, under keys of their own."""
+    part, dy = row.scene, row.dy
+    def inside(key: str | None) -> str | None:
+        return None if key is None else prefix + key
+
+    scene.frames += [replace(f, key=prefix + f.key, y0=f.y0 + dy, y1=f.y1 + dy) for f in part.frames]
+    scene.boxes += [replace(b, key=prefix + b.key, y=b.y + dy, lies_in=inside(b.lies_in)) for b in part.boxes]
+    scene.strips += [replace(s, key=prefix + s.key, y=s.y + dy, lies_in=inside(s.lies_in)) for s in part.strips]
+    scene.labels += [replace(a, key=prefix + a.key, y=a.y + dy, lies_in=inside(a.lies_in)) for a in part.labels]
+    scene.lines += [
+        replace(e, key=prefix + e.key, source=prefix + e.source, sink=prefix + e.sink,
+                points=tuple((x, y + dy) for x, y in e.points)) for e in part.lines
+    ]  # fmt: skip
+    if caption:
+        x0, _, _, y1 = part.bounds()
+        w = text_width(row.caption, 15, True) + 4
+        Pen(scene).label(f"{prefix}caption", x0 + w / 2, y1 + dy + 12, w, row.caption, "ink", 15, True)
+
+
+def _chart(pen: Pen, rows: list[Row]) -> None:
+    """The gradient of the whole state by time, one curve for each row, above all rows."""
+    curves = []
+    for row in rows:
+        points = []
+        for t in row.stage.stops:
+            norms = [n for s in row.stage.rec.carried[t] if (n := row.stage.norm(s)) is not None]
+            if norms:
+                points.append((t, row.stage.state_x(t), math.sqrt(sum(n * n for n in norms))))
+        curves.append(Curve(row.caption, tuple(points)))
+    draw_chart(pen, curves, pen.scene.bounds()[3] + TOP_CHART)
+
+
+def _describe(rows: list[Row], found: Sequence[Read]) -> str:
+    end = "bottom" if found else "top"
+    text = f"{len(rows)} runs as rows, the first at the {end}: {', '.join(r.caption for r in rows)}."
+    for a, b in sorted({(r.source, r.sink) for r in found}):
+        times = sorted({r.t for r in found if (r.source, r.sink) == (a, b)})
+        what = "as its input" if times[-1] else "as its initial state"
+        what += " and initial state" if times[0] == 0 < times[-1] else ""
+        text += f" {rows[b].caption} reads {rows[a].caption} {what}."
+    return text + "".join(f" {r.caption}: {r.scene.description}" for r in rows)
