@@ -15,6 +15,7 @@ from fractions import Fraction
 
 from ...domains.contractions import Sum
 from ...domains.sizes import ATOMS
+from .independence import independent
 from .sides import MARK, Side, functions
 from .solving import Equation, solve
 from .substitution import Multiplied, Substitution, collected, slot, tensors
@@ -22,7 +23,6 @@ from .unsolvable import contradictory
 from .weights import block_of
 
 ODD = {"tanh", "sin", "sign"}
-INDEPENDENT = {"tanh", "sigmoid", "sign"}  # of different sums, but for sign(c u) = sign(u) where c > 0
 BATCH = "b"  # the size of the rows, as anysize.opaque_arguments calls it
 NEUTRAL = {"sigmoid": Fraction(1, 2)} | dict.fromkeys(ODD, Fraction(0))  # unchanged by these
 
@@ -94,19 +94,11 @@ class Search:
 
         Never said of cells with functions that are related to each other in more ways than are looked at.
         """
-        if not self.complete or not all(map(self._independent, (self.a, self.b))):
+        if not self.complete or not independent(self.a, self.b):
             return False
         names = sorted({d for dims in self.dims.values() for d in dims})
         choices = [dict.fromkeys(names, 2), *(dict.fromkeys(names, 2) | {d: 1} for d in names)]
         return all(any(self._contradicts(p, sizes) for sizes in choices) for p in self.unsolved)
-
-    def _independent(self, side: Side) -> bool:
-        used = [e for o in side.outs for e in o.entries.values()]
-        used += [ATOMS.definitions[f][1] for e in list(used) for f in functions(e)]
-        powers = {
-            (name.split("#")[0], p) for e in used for fs, _ in e.terms for (name, _), p in fs if "#" in name
-        }
-        return all(not fn or (fn in INDEPENDENT and (p == 1 if fn == "sign" else p > 0)) for fn, p in powers)
 
     def _contradicts(self, p: Pairing, sizes: dict[str, int]) -> bool:
         equations = [e.zero for e in p.equations if not e.soft]
