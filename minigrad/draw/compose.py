@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from .elide import draw_gap
 from .flow import draw_gradients, draw_loss
 from .measure import Numbers
+from .notes import draw_notes
 from .rails import draw_rails
 from .ribbon import draw_ribbon
 from .scene import Scene
@@ -45,5 +46,6 @@ def staged(stage: Stage, title: str, ribbon: bool = True) -> Scene:
     draw_unlike(stage, pen)
     if stage.gaps and ribbon:
         draw_ribbon(stage, pen)
+    draw_notes(stage, pen)
     pen.scene.description = describe(stage)
     return pen.scene

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 
 from .names import clean
-from .scene import Box, Frame, Label, Line, Point, Scene, Strip
+from .scene import HIGH, LOW, Box, Frame, Label, Line, Point, Scene, Strip
 from .theme import DASHES, FONTS, HELVETICA, Palette, theme
 
 DECADES = 4.0
@@ -74,7 +74,7 @@ class _Writer:
         )  # fmt: skip
 
     def strip(self, s: Strip) -> str:
-        colours = [self.cell(v, s) for v in s.values]
+        colours = self.stripes(s) if s.hatched else [self.cell(v, s) for v in s.values]
         many = len(colours) > 1
         return self._node(
             s.key, s.x, s.y, s.w, s.h, s.kind, s.tip, style="striped" if many else "filled",
@@ -102,6 +102,20 @@ class _Writer:
             **({"tooltip": e.tip} if e.tip else {}),
         )  # fmt: skip
         return f"  {_quote(e.source)} -> {_quote(e.sink)} {_attributes(**_unlike(a, self.edge))};"
+
+    def stripes(self, s: Strip) -> list[str]:
+        """Colours of a strip whose cells below LOW and above HIGH are hatched, with their shares of its width."""
+        if all(LOW <= v <= HIGH for v in s.values):
+            return [self.cell(v, s) for v in s.values]
+        found: list[str] = []
+        n = 2 * max(1, round(s.w / len(s.values) / 4.5)) + 1
+        for v in s.values:
+            if LOW <= v <= HIGH or not math.isfinite(v):
+                found.append(f"{self.cell(v, s)};{1 / len(s.values):.5f}")
+            else:
+                pair = self.cell(v, s), self.colour[s.hue if v < LOW else "gate_inside"]
+                found += [f"{pair[i % 2]};{1 / len(s.values) / n:.5f}" for i in range(n)]
+        return [*found[:-1], found[-1].partition(";")[0]]
 
     def cell(self, v: float, s: Strip) -> str:
         """Colour of one number; the colour of ink for what is not finite."""

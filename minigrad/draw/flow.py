@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .elide import WIDTH as GAP_WIDTH
+from .limits import draw_limits
 from .names import pretty, text_width
 from .scene import Point
 from .stage import DECADES, Pen, Stage, log_part
@@ -17,6 +18,7 @@ def draw_gradients(stage: Stage, pen: Pen) -> None:
         return
     peak, n_lines = stage.peak, len(stage.lines)
     floor = max(max(s.frame[1] + 20, s.high + 12) for s in stage.kinds)
+    beside = stage.sizes.op / 2 + 2.5  # clear of the operators on the line
     left, right = stage.state_x(stage.first) - 20, stage.state_x(stage.last) + 20
     pen.box(
         "profile",
@@ -38,7 +40,7 @@ def draw_gradients(stage: Stage, pen: Pen) -> None:
             tip = f"norm of dL/d{stage.state_name(t, k)}: {norm:.3e}"
             part = log_part(norm, peak)
             if t < stage.last:
-                _arrow(stage, pen, k, t, y + (12.0 if stage.kinds[0].on_top[k] else -12.0), part, tip)
+                _arrow(stage, pen, k, t, y + (beside if stage.kinds[0].on_top[k] else -beside), part, tip)
             h, x = 1 + TALLEST * part, stage.state_x(t) + 13 * (k - (n_lines - 1) / 2)
             fill = "gradient" if k == n_lines - 1 else "state"
             pen.box(
@@ -53,6 +55,7 @@ def draw_gradients(stage: Stage, pen: Pen) -> None:
                 kind=f"bar grad state{k}",
                 tip=tip,
             )
+    draw_limits(stage, pen, floor, TALLEST, peak)
     _scale(stage, pen, floor)
 
 
@@ -87,10 +90,9 @@ def _scale(stage: Stage, pen: Pen, floor: float) -> None:
     words = [f"{'■' if k == n - 1 else '□'} ‖∂L/∂{pretty(name)}‖" for k, name in enumerate(stage.rec.states)]
     words.append(f"log scale, {DECADES:.0f} decades")
     for i, text in enumerate(reversed(words)):
-        w = text_width(text, 9) + 2
-        pen.label(
-            f"scale-{i}", stage.state_x(stage.first) - 28 - w / 2, floor + 5 + 12 * i, w, text, "gradient", 9
-        )
+        size = 9 * stage.options.type
+        w, x, y = text_width(text, size) + 2, stage.state_x(stage.first) - 28, floor + (5 + 12 * i) * size / 9
+        pen.label(f"scale-{i}", x - w / 2, y, w, text, "gradient", size)
 
 
 def draw_loss(stage: Stage, pen: Pen) -> None:
@@ -106,7 +108,7 @@ def draw_loss(stage: Stage, pen: Pen) -> None:
             _box(stage, pen, f"loss-{key}-{t}", _box_key(key, t), a, b, (15.0, 15.0), "L", 9)
     if stage.last < T:
         return
-    text = f"L = {float(loss.value):.4g}"
+    text, k = f"L = {float(loss.value):.4g}", stage.options.type
     read = [key for key in _read_at(stage, T) if key[0] == "s" or T in stage.shown]
     last = (read or ["s0"])[0]
     (x, y), (w, _) = _center(stage, last, T), _size(stage, last)
@@ -118,9 +120,9 @@ def draw_loss(stage: Stage, pen: Pen) -> None:
         _box_key(last, T),
         (x + w / 2, y),
         (right, y),
-        (text_width(text, 12, True) + 18, 24.0),
+        (text_width(text, 12 * k, True) + 18, 24.0 * k),
         text,
-        12,
+        12 * k,
     )
 
 

@@ -30,6 +30,7 @@ from .scene import Scene
 from .several import compose_runs
 from .stage import Options, Stage
 from .steps import Recording, of_unrolled
+from .theme import TYPE
 from .theme import theme as theme_colours
 from .wrap import comfortable, wrapped
 
@@ -125,6 +126,8 @@ def draw(
     level: str = "gates",
     values: bool = False,
     gradients: bool | None = None,
+    shapes: bool = True,
+    saturated: bool = True,
     loss: Tensor | None = None,
     elide: bool | None = None,
     show: Sequence[int] | None = None,
@@ -139,7 +142,8 @@ def draw(
 
     level: "gates" (the textbook's parts) or "ops" (every operation); values: show numbers as strips;
     gradients: show dL/d(state) and each step's share of dL/d(parameter), by default if values are
-    shown and there is a loss. loss: a single number made from the graph; for a cell or an Unrolled
+    shown and there is a loss; shapes: write them; saturated: hatch the entries of gates below 0.05 and
+    above 0.95. loss: a single number made from the graph; for a cell or an Unrolled
     the mean square of the last output. theme: light, dark, auto (an SVG
     that follows its reader; other formats are light), paper (safe in print without colour) or slide. For a cell,
     sizes are small and numbers random, from `seed`; an Unrolled has its own number of steps.
@@ -184,9 +188,10 @@ def draw(
         )
     T = len(rec.steps)
     heading = title if title is not None else f"{name}, {T} time step{'s' * (T != 1)}" if rec.timed else name
+    options = Options(level, values, shapes, saturated, TYPE.get(theme, 1.0))
     if rolled:
-        return Picture(compose_rolled(rec, Options(level, values), heading), theme)
-    stage = Stage(rec, Options(level, values), numbers, shown)
+        return Picture(compose_rolled(rec, options, heading), theme)
+    stage = Stage(rec, options, numbers, shown)
     scene = staged(stage, heading)
     if wrap is not None:
         scene = wrapped(stage, scene, wrap)

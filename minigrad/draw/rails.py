@@ -28,7 +28,7 @@ def draw_rails(stage: Stage, pen: Pen) -> None:
     low = min(s.low for s in stage.kinds) - 12
     right = stage.state_x(stage.first) + (stage.sizes.state[0] / 2 if stage.lines else 0.0) - 12
     for row, g in enumerate(sorted(first, key=first.__getitem__)):
-        role, y = _role(stage, g), low - row * PITCH
+        role, y = _role(stage, g), low - row * PITCH * stage.options.type
         _parameters(stage, pen, row, g, right, y, role)
         _rail(stage, pen, row, g, right, y, role)
 
@@ -56,8 +56,9 @@ def _parameters(stage: Stage, pen: Pen, row: int, g: Group, right: float, y: flo
     """Names, shapes and the norm of the gradient of the parameters on one rail."""
     names = [stage.rec.param_names[i] for i in g]
     head = fit("  ".join(names), 260, 9.5, True)
-    body = fit("  ".join(shape_text(stage.rec.params[i]) for i in g), 190, 8)
-    cells = [(head, 9.5, True, "on_gate"), (body, 8.0, False, "ink")]
+    body = fit("  ".join(stage.shape(stage.rec.params[i]) for i in g).strip(), 190, 8)
+    cells = [(head, 9.5, True, "on_gate"), *([(body, 8.0, False, "ink")] if body else [])]
+    pen = pen.zoomed(stage.options.type, right, y)
     tip = ", ".join(f"{n} {shape_text(stage.rec.params[i])}" for n, i in zip(names, g, strict=True))
     if stage.numbers is not None:
         total = math.sqrt(sum(float((v * v).sum()) for i in g if (v := stage.numbers.total[i]) is not None))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 Point = tuple[float, float]
+LOW, HIGH = 0.05, 0.95  # a gate beyond them is saturated
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Strip:
     kind: str = ""
     tip: str = ""
     lies_in: str | None = None
+    hatched: bool = False  # whether cells below LOW and above HIGH are
 
 
 @dataclass(frozen=True)

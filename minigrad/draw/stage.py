@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from .layout import Path, Sizes, StepLayout, layout
 from .measure import Numbers
 from .names import fit, pretty, shape_text, text_width
 from .rows import Rows
-from .scene import Box, Label, Line, Point, Scene, Strip
+from .scene import HIGH, LOW, Box, Label, Line, Point, Scene, Strip
 from .steps import Recording
 from .theme import gate_roles
 from .unlike import unlike
@@ -27,6 +28,7 @@ GAP = 14.0  # between a state box and the steps beside it
 GATE_WIDTH = (58.0, 96.0)  # as narrow as can be, as wide as may be
 BINS = 12  # cells in a strip, at most
 DECADES = 4.0  # of the logarithmic scale of gradients
+_Solid = TypeVar("_Solid", Box, Label, Strip)
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,9 @@ class Options:
 
     level: str = "gates"
     values: bool = False
+    shapes: bool = True
+    saturated: bool = True  # hatch the entries of gates that are nearly 0 or 1
+    type: float = 1.0  # size of type, and of the boxes around it
 
 
 class Stage:
@@ -109,12 +114,17 @@ class Stage:
         """Sizes of boxes; gates are all alike, and wide enough for the names and activations in them."""
         parts = [p for d in kinds for p in d.parts.values() if p.kind in GATELIKE]
         widths = [min(sum(self.header(p, len(self.rec.steps))) + 14, GATE_WIDTH[1]) for p in parts]
-        values, gradients = self.options.values, self.numbers is not None
+        values, gradients, k = self.options.values, self.numbers is not None, self.options.type
+        gate = max([GATE_WIDTH[0], *widths]), (32.0 if self.options.shapes else 24.0) + 10 * values
+        state = 66.0, 22.0 + 13 * values + (24 if gradients else 10 if self.options.shapes or values else 4)
         return Sizes(
-            gate=(max([GATE_WIDTH[0], *widths]), 42.0 if values else 32.0),
-            input=(46.0, 32.0 if values else 30.0),
-            state=(66.0, 22.0 + 13 * values + (24 if gradients else 10)), lane=17.0 if gradients else 0.0,
+            gate=(k * gate[0], k * gate[1]), input=(k * 46.0, k * (32.0 if values else 30.0)),
+            state=(k * state[0], k * state[1]), op=k * 19.0, lane=k * 9.5 + 7.5 if gradients else 0.0,
         )  # fmt: skip
+
+    def shape(self, t: Tensor | None) -> str:
+        """A tensor's shape, if shapes are shown."""
+        return shape_text(t) if self.options.shapes else ""
 
     def heading(self, t: int) -> str:
         """What stands in the frame of step t."""
@@ -167,12 +177,25 @@ def gate_key(p: Part) -> str:
 class Pen:
     """Adds labels, strips and framed names to a scene."""
 
-    def __init__(self, scene: Scene) -> None:
-        self.scene = scene
+    def __init__(self, scene: Scene, zoom: float = 1.0, middle: Point = (0.0, 0.0)) -> None:
+        self.scene, self.zoom, self.middle = scene, zoom, middle
+
+    def zoomed(self, zoom: float, x: float, y: float) -> Pen:
+        """A pen for the same scene that enlarges all but lines about a point."""
+        return Pen(self.scene, zoom, (x, y))
+
+    def _placed(self, a: _Solid) -> _Solid:
+        k, (x, y) = self.zoom, self.middle
+        if k == 1:
+            return a
+        more: dict[str, Any] = {} if isinstance(a, Label) else {"h": k * a.h}
+        if not isinstance(a, Strip):
+            more["size"] = k * a.size
+        return replace(a, x=x + k * (a.x - x), y=y + k * (a.y - y), w=k * a.w, **more)
 
     def box(self, *args: object, **kwargs: object) -> None:
         """Add a Box."""
-        self.scene.boxes.append(Box(*args, **kwargs))  # type: ignore[arg-type]
+        self.scene.boxes.append(self._placed(Box(*args, **kwargs)))  # type: ignore[arg-type]
 
     def line(
         self,
@@ -191,14 +214,15 @@ class Pen:
         self, key: str, x: float, y: float, w: float, text: str, ink: str = "ink", size: float = 10.0,
         bold: bool = False, lies_in: str | None = None,
     ) -> None:  # fmt: skip
-        """Add a Label, cut to its width."""
-        self.scene.labels.append(
-            Label(key, x, y, w, fit(text, w, size, bold), ink, size, bold, "piece", lies_in=lies_in)
-        )
+        """Add a Label, cut to its width; nothing if there is no text."""
+        if text:
+            self.scene.labels.append(
+                self._placed(Label(key, x, y, w, fit(text, w, size, bold), ink, size, bold, "piece", lies_in=lies_in))
+            )
 
     def strip(
         self, key: str, place: tuple[float, float, float, float], a: object, scale: str, hue: str, kind: str,
-        what: str, lies_in: str,
+        what: str, lies_in: str, hatched: bool = False,
     ) -> None:  # fmt: skip
         """Add a Strip of the first row of an array, in at most BINS cells (means of neighbours)."""
         if isinstance(a, Tensor):
@@ -215,21 +239,37 @@ class Pen:
         numbers = ", ".join(f"{v:.3g}" for v in row[:16]) + (" …" if len(row) > 16 else "")
         rows = array.size // len(row)
         tip = f"{what}{f' (row 1 of {rows})' if rows > 1 else ''}: {numbers}"
-        self.scene.strips.append(Strip(key, *place, tuple(map(float, shown)), scale, hue, kind, tip, lies_in))
+        if hatched and (n := int(np.sum((row < LOW) | (row > HIGH)))):
+            tip += f"; {n} of {len(row)} saturated, below {LOW} or above {HIGH}"
+        if scale != "log" and not np.isfinite(array).all():
+            place = self._odd(key, place, "NaN" if np.isnan(array).any() else "inf", lies_in)
+        strip = Strip(key, *place, tuple(map(float, shown)), scale, hue, kind, tip, lies_in, hatched)
+        self.scene.strips.append(self._placed(strip))
+
+    def _odd(
+        self, key: str, place: tuple[float, float, float, float], word: str, lies_in: str
+    ) -> tuple[float, float, float, float]:
+        """The word for what is not finite at the end of a strip, and the place that is left for the strip."""
+        (x, y, w, h), size = place, 8.0
+        room = text_width(word, size, True) + 1
+        self.label(f"{key}-odd", x + (w - room) / 2, y, room, word, "gradient", size, True, lies_in)
+        return x - (room + 2) / 2, y, w - room - 2, h
 
     def titled(
-        self, key: str, x: float, y: float, size: Point, text: str, t: Tensor | None, kind: str, values: bool
+        self, key: str, x: float, y: float, size: Point, text: str, t: Tensor | None, kind: str, options: Options
     ) -> None:
         """An input or output: a rounded box with its name, and its values or its shape."""
-        w, h = size
-        shape = shape_text(t)
-        self.box(key, x, y, w, h, "rounded", kind=kind, tip=f"{text}, shape {shape}" if shape else text)
-        self.label(f"{key}-name", x, y + h / 2 - 10, w - 6, text, "ink", 12.5, True, key)
+        w, h = size[0] / self.zoom, size[1] / self.zoom
+        values, full = options.values, shape_text(t)
+        shape = full if options.shapes else ""
+        self.box(key, x, y, w, h, "rounded", kind=kind, tip=f"{text}, shape {full}" if full else text)
+        up = h / 2 - 10 if values or shape else 0.0
+        self.label(f"{key}-name", x, y + up, w - 6, text, "ink", 12.5, True, key)
         if values and t is not None:
             self.strip(
                 f"{key}-value", (x, y - h / 2 + 8, w - 10, 9), t, "signed", "gradient", kind, "values", key
             )
-        elif shape:
+        else:
             self.label(f"{key}-shape", x, y - h / 2 + 7, w - 4, shape, "soft", 8, False, key)
 
 

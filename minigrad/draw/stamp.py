@@ -21,7 +21,8 @@ def draw_step(stage: Stage, pen: Pen, t: int) -> None:
     pen.scene.frames.append(Frame(f"step-{t}", x0, low, x0 + s.width, high, tip, other is not None))
     if stage.rec.timed:
         text = stage.heading(t)
-        w = text_width(text, 11) + 4
+        k, ink = stage.options.type, "ink" if other else "soft"
+        w = text_width(text, 11 * k) + 4
         up = [
             p.points[-1][0] for p in s.paths if p.sink[0] == "y"
         ]  # wires to the outputs, which cross the edge
@@ -29,7 +30,7 @@ def draw_step(stage: Stage, pen: Pen, t: int) -> None:
         free = [
             x for x in places if w / 2 <= x <= s.width - w / 2 and all(abs(x - u) > w / 2 + 3 for u in up)
         ]
-        pen.label(f"step-{t}-label", x0 + (free or places)[0], high - 11, w, text, "ink" if other else "soft", 11)
+        pen.label(f"step-{t}-label", x0 + (free or places)[0], high - 11 * k, w, text, ink, 11 * k)
     for key, spot in s.spots.items():
         if key[0] in "xy":
             _end(stage, pen, t, key, spot)
@@ -56,14 +57,14 @@ def _end(stage: Stage, pen: Pen, t: int, key: str, spot: Spot) -> None:
         kind, tensor = "output", step.nodes[head.head] if head else None
         name = (head.name if head else None) or ("o" if stage.lines else "out")
     at = (stage.x[t - 1] + spot.x, spot.y)
-    pen.titled(
+    pen.zoomed(stage.options.type, *at).titled(
         f"t{t}-{key}",
         *at,
         stage.sizes.input,
         stage.name(name, t),
         tensor,
         f"{kind} t{t}",
-        stage.options.values,
+        stage.options,
     )
 
 
@@ -72,14 +73,15 @@ def _operator(stage: Stage, pen: Pen, t: int, p: Part, spot: Spot) -> None:
     shape = "rounded" if len(p.label) > 5 else "ellipse"
     pen.box(
         f"t{t}-{p.key}", stage.x[t - 1] + spot.x, spot.y, spot.w, spot.h, shape, "op", "op_edge", p.label,
-        size=9.0 if word else 13.0, kind=f"op t{t}", tip=_tip(stage, t, p),
+        size=stage.options.type * (9.0 if word else 13.0), kind=f"op t{t}", tip=_tip(stage, t, p),
     )  # fmt: skip
 
 
 def _gate(stage: Stage, pen: Pen, t: int, p: Part, spot: Spot) -> None:
     """A box with a coloured head that holds name and activation; below, values and shape."""
     role, key = stage.role(p), f"t{t}-{p.key}"
-    x, y, w, h = stage.x[t - 1] + spot.x, spot.y, spot.w, spot.h
+    k, x, y = stage.options.type, stage.x[t - 1] + spot.x, spot.y
+    pen, w, h = pen.zoomed(k, x, y), spot.w / k, spot.h / k
     node = stage.rec.steps[t - 1].nodes[p.head]
     kind = f"{p.kind} {role} t{t}"
     solid, top = p.kind == "gate", 18.0
@@ -97,10 +99,14 @@ def _gate(stage: Stage, pen: Pen, t: int, p: Part, spot: Spot) -> None:
         pen.label(f"{key}-name", left + wn / 2, head, wn, stage.name(p.name or "", t), ink, 12.5, True, key)
     if wa:
         pen.label(f"{key}-act", left + wn + wa / 2, head, wa, p.label, ink, 10.5, False, key)
-    pen.label(f"{key}-shape", x, y - h / 2 + 7, w - 4, shape_text(node), "soft", 8, False, key)
+    shape = stage.shape(node)
+    pen.label(f"{key}-shape", x, y - h / 2 + 7, w - 4, shape, "soft", 8, False, key)
     if stage.options.values:
-        scale = "unit" if p.label == "σ" else "signed"
-        pen.strip(f"{key}-value", (x, y - h / 2 + 18, w - 12, 9), node, scale, role, kind, "values", key)
+        squashed, at = p.label == "σ", y - h / 2 + (18 if shape else 8)
+        pen.strip(
+            f"{key}-value", (x, at, w - 12, 9), node, "unit" if squashed else "signed", role, kind, "values", key,
+            squashed and stage.options.saturated,
+        )  # fmt: skip
 
 
 def _tip(stage: Stage, t: int, p: Part) -> str:
@@ -134,10 +140,11 @@ def draw_state(stage: Stage, pen: Pen, t: int, k: int) -> None:
         return
     x, y, key, text = stage.state_x(t), stage.lines[k], f"s{k}-{t}", stage.state_name(t, k)
     kind = f"state state{k} t{t}"
-    shape = shape_text(tensor)
-    pen.box(key, x, y, w, h, "rounded", kind=kind, tip=f"{text}, shape {shape}" if shape else text, thick=1.2)
+    shape, full = stage.shape(tensor), shape_text(tensor)
+    pen, w, h = pen.zoomed(stage.options.type, x, y), w / stage.options.type, h / stage.options.type
+    pen.box(key, x, y, w, h, "rounded", kind=kind, tip=f"{text}, shape {full}" if full else text, thick=1.2)
     if not stage.options.values and stage.numbers is None:
-        pen.label(f"{key}-name", x, y + 5, w - 6, text, "ink", 14, True, key)
+        pen.label(f"{key}-name", x, y + (5 if shape else 0), w - 6, text, "ink", 14, True, key)
         pen.label(f"{key}-shape", x, y - 9, w - 6, shape, "soft", 8, False, key)
         return
     ws = text_width(shape, 8)

@@ -40,6 +40,7 @@ _PALETTE_OF = {"light": 0, "dark": 1, "auto": 0, "paper": 2, "slide": 0}  # them
 THEMES = {name: {role: row[i] for role, row in _TABLE.items()} for name, i in _PALETTE_OF.items()}
 FONTS = {"paper": ("Times-Roman", "Times-Bold")}
 HELVETICA = ("Helvetica", "Helvetica-Bold")  # names that every Graphviz knows, and writes as font-weight
+TYPE = {"slide": 1.5}  # size of type
 N_GATES = sum(role.startswith("gate") and role[4:].isdigit() for role in _TABLE)
 
 MARKS = {  # shape, width and height of what stands on a gate's rail; stars differ between versions of Graphviz

@@ -77,12 +77,12 @@ def lines(unlike: dict[int, str], mark: str = "") -> list[str]:
     return [f"step{'s' * (len(ts) > 1)} {spans(ts)}{mark}: {text}" for text, ts in steps.items()]
 
 
-def notes(pen: Pen, texts: list[str], ink: str = "ink") -> None:
+def notes(pen: Pen, texts: list[str], ink: str = "ink", key: str = "note") -> None:
     """Lines of text below everything."""
     left, low, right, _ = pen.scene.bounds()
     w = min(max([text_width(text, 10) + 4 for text in texts], default=0.0), max(right - left, LEAST))
     for i, text in enumerate(texts):
-        pen.label(f"note-{i}", left + w / 2, low - 16 - 14 * i, w, text, ink, 10)
+        pen.label(f"{key}-{i}", left + w / 2, low - 16 - 14 * i, w, text, ink, 10)
 
 
 def spans(steps: list[int]) -> str:
