@@ -13,7 +13,7 @@ import json
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -208,28 +208,38 @@ def verify_command(ctx: click.Context, file: str) -> None:
 
 
 @cli.command("draw")
-@cell_argument
+@click.argument("cells", type=CellType(), metavar="CELL...", nargs=-1, required=True)
 @click.option("--steps", type=int, default=4, help="Time steps T.")
-@click.option("-o", "output", required=True, help="FILE.svg, .html, .dot, .png or .pdf", metavar="FILE")
+@click.option("-o", "output", metavar="FILE", help="FILE.svg, .html, .dot, .png or .pdf  [default: CELL.svg]")
 @click.option("--values", is_flag=True, help="Show values, and the gradient that flows back.")
 @click.option("--lens", type=int, metavar="STEP", help="Of a long sequence, show this step too.")
 @click.option("--every", is_flag=True, help="Show every step; of more than 40, four are shown.")
 @click.option("--wrap", type=float, metavar="POINTS", help="In rows of this width.")
+@click.option("--rolled", is_flag=True, help="One step that stands for all, its states led back.")
 @click.option("--level", default="gates", help="gates, or ops for every operation.")
-@click.option("--theme", default="light", help="light or dark.")
-def draw_command(cell: Cell, steps: int, output: str, every: bool, **options: Any) -> None:
-    """Draw CELL unrolled over time, with numbers drawn at random."""
+@click.option("--theme", default="light", help="light, dark, auto, paper or slide.")
+def draw_command(cells: Sequence[Cell], steps: int, output: str | None, every: bool, **options: Any) -> None:
+    """Draw CELL unrolled over time, with numbers drawn at random.
+
+    Several cells are drawn one below the other, on one gradient scale. A browser opens .svg and .html; .png and
+    .pdf need Graphviz. Prints the name of the file.
+    """
     from .draw import RenderError, draw
 
-    with blaming(cell, RenderError):
-        draw(cell, steps, elide=False if every else None, **options).save(output)
-    click.echo(output)
+    path = output or f"{'-'.join(cell.name for cell in cells)}.svg"
+    with ExitStack() as stack:
+        for cell in cells:
+            stack.enter_context(blaming(cell, RenderError))
+        draw(cells, steps, elide=False if every else None, **options).save(path)
+    click.echo(path)
 
 
 @cli.command("ledger")
 @cell_argument
 @click.option("--of", metavar="STATE", help="The state that is differentiated. [default: the first]")
-@click.option("--wrt", metavar="NAME", help="A parameter, or a state for its initial value. [default: the first]")
+@click.option(
+    "--wrt", metavar="NAME", help="A parameter, or a state for its initial value. [default: the first]"
+)
 @click.option("--steps", type=click.IntRange(1), default=4, help="Time steps T.")
 @click.option("--sort", type=click.Choice(["time", "size"]), default="time", help="Order of the rows.")
 @click.option("-o", "output", help="Leave a picture too: FILE.svg, .dot, .png or .pdf", metavar="FILE")

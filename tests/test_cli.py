@@ -16,6 +16,8 @@ from minigrad._output import whole_file, whole_folder
 from minigrad.cells import CELLS, VARIANTS
 from minigrad.cells.find import CellFileError, CellNotFound, find_cell
 from minigrad.cli import main
+from minigrad.draw.picture import LEVELS
+from minigrad.draw.theme import THEMES
 from minigrad.engine.core import TABLE
 from minigrad.prove import Check, Proof
 
@@ -207,10 +209,15 @@ def test_cells_lists_every_built_in_cell(run):
         ("prove", "Missing argument 'CELL'"),
         ("prove lstn", "'CELL': there is no built-in cell 'lstn'"),
         ("derive rnn --wings", "No such option.*--wings"),
-        ("draw lstm", "Missing option '-o'"),
+        ("draw", "Missing argument 'CELL...'"),
         ("draw lstm --steps 0 -o a.svg", "steps=0; a picture has at least 1 time step"),
-        ("draw lstm --steps 1000000 -o a.svg", "steps=1,000,000 is more than the 10,000 of which a picture is made"),
+        (
+            "draw lstm --steps 1000000 -o a.svg",
+            "steps=1,000,000 is more than the 10,000 of which a picture is made",
+        ),
         ("draw lstm --steps two -o a.svg", "'--steps': 'two' is not a valid integer"),
+        ("draw rnn gru --rolled -o a.svg", "are for one run; draw these runs one by one"),
+        ("draw rnn nothere -o a.svg", "there is no built-in cell 'nothere'"),
         ("draw rnn -o a.gif", "cannot save 'a.gif': its suffix says the format"),
         ("draw rnn -o a.svg --theme pink", "there is no theme 'pink'; pass one of light, dark"),
         ("draw rnn -o a.svg --level atoms", "there is no level 'atoms'; pass one of gates, ops"),
@@ -296,9 +303,17 @@ def test_draw_writes_one_file_and_says_so(run, mine, monkeypatch):
     monkeypatch.chdir(mine.parent)
     assert run("draw", "mine.py:mine", "--steps", "2", "-o", "a.svg") == (0, "a.svg\n", "")
     assert run("draw", "mine.py:mine", "--values", "--theme", "dark", "-o", "a.dot") == (0, "a.dot\n", "")
-    assert files(mine.parent) == ["a.dot", "a.svg", "mine.py"]
+    assert run("draw", "rnn", "mine.py:mine", "--values", "-o", "b.dot") == (0, "b.dot\n", "")
+    assert run("draw", "mine.py:mine", "--rolled", "-o", "c.dot") == (0, "c.dot\n", "")
+    assert run("draw", "rnn", "gru") == (0, "rnn-gru.svg\n", "")
+    assert files(mine.parent) == ["a.dot", "a.svg", "b.dot", "c.dot", "mine.py", "rnn-gru.svg"]
     assert (mine.parent / "a.svg").read_text(encoding="utf-8").startswith("<svg")
     assert (mine.parent / "a.dot").read_text(encoding="utf-8").startswith("digraph")
+
+
+def test_the_help_of_draw_names_every_theme_and_level(run):
+    _, text, _ = run("draw", "--help")
+    assert [name for name in (*THEMES, *LEVELS) if not re.search(rf"\b{name}\b", text)] == []
 
 
 @pytest.mark.parametrize(("option", "sign"), [("--latex", r"\frac"), ("--markdown", "$"), ("--text", "tanh")])
