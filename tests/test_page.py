@@ -22,6 +22,7 @@ from minigrad.draw.page.walk import walk
 from minigrad.draw.theme import THEMES
 
 ALL = CELLS | {c.name: c for c in STRANGERS.values()}
+EACH = [pytest.param(n, marks=pytest.mark.slow) if n == "three_states" else n for n in sorted(ALL)]
 VOID = {"meta", "input", "br", "link", "img", "hr"}
 EVIL = "</script><b onclick=alert(1)>&\"'\\ \u2028<!--"
 
@@ -87,7 +88,7 @@ def real_sources(data: dict, key: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("name", sorted(ALL))
+@pytest.mark.parametrize("name", EACH)
 def test_every_cell_has_a_whole_page(name: str):
     picture, text = drawn(name)
     r, data = Reader(text), data_of(text)
@@ -98,12 +99,14 @@ def test_every_cell_has_a_whole_page(name: str):
     assert set(data["nodes"]) <= set(r.ids)
     assert {e["key"] for e in data["lines"]} <= set(r.ids)
     parts = {
-        b.key for b in picture.scene.boxes if b.lies_in is None and re.match(r"t\d+-[nxy]\d|s\d+-\d|p\d+$", b.key)
+        b.key
+        for b in picture.scene.boxes
+        if b.lies_in is None and re.match(r"t\d+-[nxy]\d|s\d+-\d|p\d+$", b.key)
     }
     assert parts <= set(data["nodes"])
 
 
-@pytest.mark.parametrize("name", sorted(ALL))
+@pytest.mark.parametrize("name", EACH)
 def test_the_table_has_every_box_and_every_arrow(name: str):
     _, text = drawn(name)
     data, (head, *rows) = data_of(text), Reader(text).rows
@@ -115,7 +118,7 @@ def test_the_table_has_every_box_and_every_arrow(name: str):
         assert set(row[4].split(", ")) - {""} == {part for n in names for part in n.split(", ")}
 
 
-@pytest.mark.parametrize("name", sorted(ALL))
+@pytest.mark.parametrize("name", EACH)
 def test_the_walk_visits_every_part_of_a_step(name: str):
     picture, text = drawn(name)
     data, stage = data_of(text), picture.stage
@@ -132,13 +135,18 @@ def test_the_walk_visits_every_part_of_a_step(name: str):
     ("name", "titles"),
     [
         ("lstm", ["Input gate", "Forget gate", "Output gate", "Candidate", "Cell state", "Hidden state"]),
-        ("lstm_concat", ["Forget gate", "Input gate", "Candidate", "Cell state", "Output gate", "Hidden state"]),
+        (
+            "lstm_concat",
+            ["Forget gate", "Input gate", "Candidate", "Cell state", "Output gate", "Hidden state"],
+        ),
         ("gru", ["Update gate", "Reset gate", "Candidate", "New state"]),
         ("rnn", ["New state"]),
         ("leaky_deep", ["Layer u", "Layer v", "New state"]),
     ],
 )
-def test_a_step_is_explained_in_the_words_of_the_field_and_the_order_of_the_code(name: str, titles: list[str]):
+def test_a_step_is_explained_in_the_words_of_the_field_and_the_order_of_the_code(
+    name: str, titles: list[str]
+):
     stage = drawn(name)[0].stage
     assert [f.title for f in walk(stage.steps[0].drawn, stage.rec.states)] == titles
 
@@ -218,7 +226,9 @@ def test_a_frame_in_a_notebook_holds_the_page_as_text():
 
 
 def test_a_path_with_an_unknown_key_is_refused():
-    with pytest.raises(ValueError, match=r"the path 'one' has the key 'nowhere', which is not in the picture"):
+    with pytest.raises(
+        ValueError, match=r"the path 'one' has the key 'nowhere', which is not in the picture"
+    ):
         drawn("rnn")[0].html([Highlight("one", ("nowhere",))])
 
 

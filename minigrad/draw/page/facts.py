@@ -69,7 +69,7 @@ class _About:
         if self.stage is not None and part:
             return self.part(int(part[1]), part[2], int(part[3]))
         kind = b.kind.split()[0]
-        name = clean(b.text or self.texts.get(b.key) or b.tip or b.key)
+        name = " ".join(clean(b.text or self.texts.get(b.key) or b.tip or b.key).split())
         return Fact(name, _WORDS.get(kind, kind.capitalize()), more=clean(b.tip))
 
     def equations(self, t: int) -> Equations:

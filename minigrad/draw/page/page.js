@@ -267,9 +267,11 @@ function begin() {
   for (const id of ["controls", "panel"]) byId(id).hidden = false;
   byId("backward-tools").hidden = !data.back.length;
   byId("time").hidden = data.shown.length < 2;
+  stage.setAttribute("role", "application");  // a screen reader leaves it the arrow keys
+  svg.setAttribute("tabindex", "-1");  // or Chromium stops there on the way to the boxes
   for (const [i, key] of nodeKeys.entries()) {
     const e = elements.get(key);
-    e.setAttribute("role", "button");
+    e.setAttribute("role", "img");
     e.setAttribute("tabindex", i ? "-1" : "0");
     e.setAttribute("aria-label", `${data.nodes[key].name}, ${data.nodes[key].word}${stepOf(key)}`);
   }
@@ -278,7 +280,7 @@ function begin() {
   svg.addEventListener("pointerout", (e) => { if (boxOf(e) && !timer) mode(false); });
   svg.addEventListener("focusin", (e) => { const b = boxOf(e); if (b?.matches(":focus-visible")) { pause(); peek(b.id); bringIntoView(b); } });
   svg.addEventListener("focusout", () => mode(false));
-  svg.addEventListener("click", (e) => { const b = boxOf(e); if (b) { focusOn(b.id); keep(b.id); } else if (e.target === svg) clear(); });
+  svg.addEventListener("click", (e) => { const b = boxOf(e); if (dragged()) return; if (b) { focusOn(b.id); keep(b.id); } else clear(); });
   byId("zoom-in").onclick = () => zoom(1 / 1.3);
   byId("zoom-out").onclick = () => zoom(1.3);
   byId("zoom-all").onclick = zoomAll;

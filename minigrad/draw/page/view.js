@@ -20,24 +20,31 @@ function draw() {
   map.draw(h);
 }
 
-let flight = 0;
-function flyTo(x, y, w) {  // x, y: the middle
+let flight = 0, goal = null;  // where the view flies to; a second key before it is there goes on from there
+function land() {
   cancelAnimationFrame(flight);
+  goal = null;
+}
+function flyTo(x, y, w) {  // x, y: the middle
+  land();
+  goal = { x: x - w / 2, y: y - w * aspect() / 2, w };
   const from = { ...view, h: view.w * aspect() }, start = performance.now();
-  const to = { x: x - w / 2, y: y - w * aspect() / 2, w };
+  const to = goal;
   const frame = (now) => {
     const u = calm.matches ? 1 : Math.min((now - start) / 350, 1), e = u * u * (3 - 2 * u);
     for (const k of ["x", "y", "w"]) view[k] = from[k] + (to[k] - from[k]) * e;
     draw();
     if (u < 1) flight = requestAnimationFrame(frame);
+    else goal = null;
   };
   frame(calm.matches ? start + 1000 : start);
 }
 
-const middle = () => [view.x + view.w / 2, view.y + view.w * aspect() / 2];
-const zoom = (factor) => flyTo(...middle(), Math.min(Math.max(view.w * factor, NEAREST), widest()));
+const aim = () => goal ?? view;
+const middle = () => [aim().x + aim().w / 2, aim().y + aim().w * aspect() / 2];
+const zoom = (factor) => flyTo(...middle(), Math.min(Math.max(aim().w * factor, NEAREST), widest()));
 const zoomAll = () => flyTo(whole.x + whole.w / 2, whole.y + whole.h / 2, widest());
-const move = (dx, dy) => flyTo(middle()[0] + dx * view.w, middle()[1] + dy * view.w, view.w);
+const move = (dx, dy) => flyTo(middle()[0] + dx * aim().w, middle()[1] + dy * aim().w, aim().w);
 
 // Where things are, in the SVG's own coordinates.
 function placeOf(element) {
@@ -73,7 +80,7 @@ const map = (() => {
   stage.after(box);
   const go = (e) => {
     const at = new DOMPoint(e.clientX, e.clientY).matrixTransform(box.getScreenCTM().inverse());
-    cancelAnimationFrame(flight);
+    land();
     view.x = at.x - view.w / 2;
     draw();
   };
@@ -87,12 +94,15 @@ const map = (() => {
   };
 })();
 
+let held = null, far = false;
+const dragged = () => far;  // whether the click that ends now was a way to move the picture
+
 function listenToThePointer() {
   const scale = () => view.w / stage.clientWidth;
   stage.addEventListener("wheel", (e) => {
     if (window.top !== window && !e.ctrlKey && !stage.contains(document.activeElement)) return;  // a notebook scrolls
     e.preventDefault();
-    cancelAnimationFrame(flight);
+    land();
     const r = stage.getBoundingClientRect(), u = (e.clientX - r.left) / r.width, v = (e.clientY - r.top) / r.height;
     const w = Math.min(Math.max(view.w * Math.exp(Math.sign(e.deltaY) * Math.min(Math.abs(e.deltaY), 120) / 500), NEAREST), widest());
     view.x += (view.w - w) * u;
@@ -100,14 +110,14 @@ function listenToThePointer() {
     view.w = w;
     draw();
   }, { passive: false });
-  let held = null;
-  svg.addEventListener("pointerdown", (e) => { if (e.button === 0) held = { x: e.clientX, y: e.clientY, far: false }; });
+  svg.addEventListener("pointerdown", (e) => { far = false; if (e.button === 0) held = { x: e.clientX, y: e.clientY }; });
   addEventListener("pointermove", (e) => {
     if (!held) return;
     const dx = e.clientX - held.x, dy = e.clientY - held.y;
-    if (!held.far && Math.hypot(dx, dy) < 4) return;
-    cancelAnimationFrame(flight);
-    Object.assign(held, { x: e.clientX, y: e.clientY, far: true });
+    if (!far && Math.hypot(dx, dy) < 4) return;
+    land();
+    held = { x: e.clientX, y: e.clientY };
+    far = true;
     svg.classList.add("held");
     view.x -= dx * scale();
     view.y -= dy * scale();
