@@ -86,7 +86,9 @@ def _rest(pen: Pen, graph: Graph, panel: Panel, y: float, rest: list[Row]) -> No
     first, last = min(steps), max(steps)
     pen.box("rest-first", graph.x(first), y, 4, 4, "ellipse", fill="soft", edge="soft", thick=0.5, kind="end")
     if graph.x(last) - graph.x(first) > 5:
-        pen.box("rest-last", graph.x(last), y, 4, 4, "ellipse", fill="soft", edge="soft", thick=0.5, kind="end")
+        pen.box(
+            "rest-last", graph.x(last), y, 4, 4, "ellipse", fill="soft", edge="soft", thick=0.5, kind="end"
+        )
         ends = ((graph.x(first) + 2, y), (graph.x(last) - 2, y))
         pen.line("rest-path", "rest-first", "rest-last", ends, "soft", 1.0, arrow=False, kind="rest")
     text = f"… {len(rest)} more, of steps {first} to {last}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -79,21 +78,31 @@ class Ledger:
         return 0
 
     @cached_property
+    def _factors(self) -> list[dict[tuple[int, int], Factor]]:
+        """Per step, (k, m) -> the factor of state line k by line m before it; m = -1: by the parameter."""
+        states, own = self.run.states, self.pieces.wrt
+        found = [factors(self.pieces.steps[0], states[0], {-1: own})] if self.pieces.touched[0] else [{}]
+        for j, piece in enumerate(self.pieces.steps[1:], start=1):
+            before = dict(enumerate(states[j - 1]))
+            found.append(factors(piece, states[j], before | {-1: own} if self.pieces.touched[j] else before))
+        return found
+
+    @cached_property
     def blocks(self) -> dict[int, dict[tuple[int, int], Factor]]:
         """Step j -> (k, m) -> the factor of state line k after the step by line m before it."""
-        states = self.run.states
         return {
-            j: factors(p, list(states[j]), list(states[j - 1])) for j, p in enumerate(self.pieces.steps) if j
+            j: {(k, m): f for (k, m), f in found.items() if m >= 0}
+            for j, found in enumerate(self._factors)
+            if j
         }
 
     @cached_property
     def entries(self) -> dict[int, dict[int, Factor]]:
         """Step i -> k -> the factor of state line k after step i by the parameter, the states before held fixed."""
-        touched = [i for i, t in enumerate(self.pieces.touched) if t]
-        return {i: self._entry(self.pieces.steps[i], self.run.states[i]) for i in touched}
-
-    def _entry(self, piece: Piece, states: Sequence[Tensor]) -> dict[int, Factor]:
-        return {k: f for (k, _), f in factors(piece, list(states), [self.pieces.wrt]).items()}
+        entered = (
+            (i, {k: f for (k, m), f in found.items() if m < 0}) for i, found in enumerate(self._factors)
+        )
+        return {i: found for i, found in entered if found}
 
     def picture(self, theme: str = "light") -> Picture:
         """The figure: each path in the unrolled graph, its factors, its product as a bar, and the sum."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from ..engine.core import Tensor, leaf
 from ..engine.grad import jvp
 from .graph import Array, Piece
 
-DENSE = 64  # rows; a larger Jacobian is not written out
+DENSE = 256  # rows; a larger Jacobian is not written out
 PRECISION = 1e-6  # relative change at which the power iteration stops
 ROUNDS = 200
 
@@ -64,17 +64,17 @@ def together(found: Iterable[Factor]) -> float:
 
 
 @np.errstate(all="ignore")
-def factors(piece: Piece, sinks: list[Tensor], sources: list[Tensor]) -> dict[tuple[int, int], Factor]:
+def factors(
+    piece: Piece, sinks: Sequence[Tensor], sources: Mapping[int, Tensor]
+) -> dict[tuple[int, int], Factor]:
     """(k, m) -> the Jacobian of sinks[k] by sources[m] within a piece; a pair without one is left out."""
-    pairs = [
-        (k, m) for k, s in enumerate(sinks) for m, x in enumerate(sources) if s.id in piece.moved({x.id})
-    ]
-    sizes = [int(s.value.size) for s in sinks]
-    if max(sizes) > DENSE:
+    moved = {m: piece.moved({x.id}) for m, x in sources.items()}
+    pairs = [(k, m) for k, s in enumerate(sinks) for m in sources if s.id in moved[m]]
+    if max(int(s.value.size) for s in sinks) > DENSE:
         return {(k, m): Factor(None, None, leading(piece, sinks[k], sources[m])) for k, m in pairs}
     rows: dict[tuple[int, int], list[Array]] = {p: [] for p in pairs}
     for k in sorted({k for k, _ in pairs}):
-        for unit in np.eye(sizes[k], dtype=sinks[k].dtype):
+        for unit in np.eye(int(sinks[k].value.size), dtype=sinks[k].dtype):
             cots = piece({sinks[k].id: unit.reshape(sinks[k].shape)})
             for m in (m for one, m in pairs if one == k):
                 rows[k, m].append(cots[sources[m].id].reshape(-1))

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 BAR = 20  # characters
 WIDTH = 110
-INDENT = {"initial_indent": "  ", "subsequent_indent": "      "}
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
@@ -43,7 +42,8 @@ def table(book: Ledger) -> str:
         lines.append(text)
     if found := jacobians(book):
         lines += ["", "b, from the cell's code (D(v): the diagonal matrix of v):"]
-        lines += [line for name, b in found for line in wrap(f"{name} = {b}", WIDTH, **INDENT)]
+        for name, b in found:
+            lines += wrap(f"{name} = {b}", WIDTH, initial_indent="  ", subsequent_indent="      ")
     return "\n".join(lines)
 
 
