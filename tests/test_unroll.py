@@ -188,6 +188,17 @@ def test_bad_input_is_named(message, way):
         BAD[message](way)
 
 
+def test_a_cell_without_inputs_says_that_it_has_no_length():
+    @mg.cell(h="n", W="n n")
+    def alone(h, /, *, W):
+        return mg.tanh(h @ W)
+
+    with pytest.raises(
+        mg.ShapeError, match="alone takes no input, so nothing says how many steps; give it one"
+    ):
+        unroll(alone, np.zeros(3), (), alone.init(0, n=3))
+
+
 def test_an_error_inside_a_cell_names_the_step_and_keeps_its_line():
     calls = []
 

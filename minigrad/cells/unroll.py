@@ -80,6 +80,10 @@ def _length(cell: Cell, seqs: Sequence[Tensor]) -> int:
     """The number of steps. Raises ShapeError if the sequences differ in length or are empty."""
     if len(seqs) != len(cell.inputs):
         raise TypeError(f"{cell.name}: {len(seqs)} sequence(s) given; it takes {cell.signature}")
+    if not seqs:
+        raise ShapeError(
+            f"{cell.name} takes no input, so nothing says how many steps; give it one, such as x"
+        )
     lengths = {n: x.shape[0] if x.ndim else None for n, x in zip(cell.inputs, seqs, strict=True)}
     if len(set(lengths.values())) > 1 or None in lengths.values():
         raise ShapeError(
