@@ -294,3 +294,17 @@ def test_the_command_draws_long_sequences(tmp_path: Path):
     assert steps(svg()) == [1, 2, 49, 50]
     assert steps(svg("--lens", "20", "--values")) == [1, 19, 20, 21, 50]
     assert steps(svg("--every", "--wrap", "1500")) == list(range(1, 51))
+
+
+def test_a_slimmer_svg_says_the_same():
+    raw = (
+        '<svg width="9pt"><g id="a&#45;b"><polygon fill="#fff" stroke="transparent" stroke-width="0.5" points="1,2"/>'
+        '<text text-anchor="middle" x="1" font-family="Times" font-size="9">&amp;#45; x</text>'
+        '<text text-anchor="start" x="1" font-family="Arial">y</text>'
+        '<text text-anchor="middle" font-family="Times">z</text></g></svg>'
+    )
+    assert renderer.slim(raw) == (
+        '<svg font-family="Times" text-anchor="middle" width="9pt"><g id="a-b"><polygon fill="#fff" points="1,2"/>'
+        '<text x="1" font-size="9">&amp;#45; x</text><text text-anchor="start" x="1" font-family="Arial">y</text>'
+        "<text>z</text></g></svg>"
+    )

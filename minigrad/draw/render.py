@@ -6,6 +6,7 @@ import hashlib
 import html
 import re
 import shutil
+from collections import Counter
 
 from .names import clean
 
@@ -17,6 +18,10 @@ WIDEST = {"png": _LIMIT / 2, "pdf": 14_400.0}
 
 
 _NAMES = re.compile(r"<!--.*?-->\n?|<title>.*?</title>\n?", re.DOTALL)  # Graphviz's own names of nodes
+
+
+_FONT = re.compile(r'font-family="[^"<>]*"')
+_NO_STROKE = re.compile(r' stroke="(?:transparent|none)"(?: stroke-width="[^"<>]*")?')
 
 
 class RenderError(RuntimeError):
@@ -80,9 +85,19 @@ def _by_wasm(dot: str) -> bytes:
         raise RenderError(f"Graphviz could not draw this picture: {e}") from None
 
 
+def slim(svg: str) -> str:
+    """The same picture in less text: what most texts have is said once, at the root."""
+    svg = svg.replace("&#45;", "-")  # Graphviz is careful for the sake of comments, of which there are none
+    svg = _NO_STROKE.sub("", svg)
+    font = Counter(_FONT.findall(svg)).most_common(1)
+    for attribute in ('text-anchor="middle"', *(f for f, _ in font)):
+        svg = svg.replace(f" {attribute}", "").replace("<svg ", f"<svg {attribute} ", 1)
+    return svg
+
+
 def accessible(svg: str, title: str, description: str) -> str:
     """The SVG element alone, as one image with a title and a description in words."""
-    svg = _NAMES.sub("", svg[svg.index("<svg") :])
+    svg = slim(_NAMES.sub("", svg[svg.index("<svg") :]))
     tag = hashlib.sha1(svg.encode()).hexdigest()[:8]  # ids are unique where several pictures share a page
     words = (
         f'\n<title id="title-{tag}">{html.escape(clean(title))}</title>'
