@@ -46,3 +46,31 @@ def test_such_a_gate_shows_its_own_values():
     both = 1 / (1 + np.exp(-(x.numpy() @ u.params["W"].numpy() + h.numpy() @ u.params["U"].numpy())))
     for mine in np.split(both[0], 2):
         assert any(np.allclose(mine, values) for values in strips.values())
+
+
+@cell(h="n", x="d", y="d", W="d n", V="d n")
+def forgetful(h, /, x, y, *, W, V):
+    """A mistake: h, y and V are not read."""
+    h = tanh(x @ W)
+    return h
+
+
+def test_what_is_not_read_is_seen():
+    scene = mg.draw(forgetful, 2, values=True).scene
+    (unread,) = [b for b in scene.boxes if b.tip.startswith("V 4×5")]
+    assert unread.tip == "V 4×5; not read"
+    ends = {end for line in scene.lines for end in (line.source, line.sink)}
+    assert not {unread.key, "s0-0", "t1-x1"} & ends
+    assert {"p0", "s0-1", "t1-x0"} <= ends
+    assert {name: law(scene) for name, law in LAWS.items()} == {name: [] for name in LAWS}
+
+
+def test_a_cell_that_reads_no_parameter_shows_all_of_them():
+    @cell(h="n", x="n", W="n n")
+    def plain_sum(h, /, x, *, W):
+        h = h + x
+        return h
+
+    assert [b.tip for b in mg.draw(plain_sum, 2).scene.boxes if b.kind.startswith("param")] == [
+        "W 5×5; not read"
+    ]

@@ -38,7 +38,7 @@ def staged(stage: Stage, title: str, ribbon: bool = True) -> Scene:
     for t in stage.stops:
         for k in range(len(stage.lines)):
             draw_state(stage, pen, t, k)
-    if any(s.drawn.taps for s in stage.kinds):
+    if stage.rec.params:
         draw_rails(stage, pen)
     if numbers is not None:
         draw_gradients(stage, pen)

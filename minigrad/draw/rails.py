@@ -31,6 +31,9 @@ def draw_rails(stage: Stage, pen: Pen) -> None:
         role, y = _role(stage, g), low - row * PITCH * stage.options.type
         _parameters(stage, pen, row, g, right, y, role)
         _rail(stage, pen, row, g, right, y, role)
+    read = {p for g in first for p in g}
+    if unread := tuple(p for p in range(len(stage.rec.params)) if p not in read):
+        _parameters(stage, pen, len(first), unread, right, low - len(first) * PITCH, "plain", "not read")
 
 
 def _role(stage: Stage, g: Group) -> str:
@@ -52,15 +55,20 @@ def gate_after(drawn: Drawn, key: str) -> Part | None:
     return drawn.parts[key]
 
 
-def _parameters(stage: Stage, pen: Pen, row: int, g: Group, right: float, y: float, role: str) -> None:
-    """Names, shapes and the norm of the gradient of the parameters on one rail."""
+def _parameters(
+    stage: Stage, pen: Pen, row: int, g: Group, right: float, y: float, role: str, note: str = ""
+) -> None:
+    """Names, shapes and the norm of the gradient of the parameters on one rail; or a note instead."""
     names = [stage.rec.param_names[i] for i in g]
     head = fit("  ".join(names), 260, 9.5, True)
     body = fit("  ".join(stage.shape(stage.rec.params[i]) for i in g).strip(), 190, 8)
     cells = [(head, 9.5, True, "on_gate"), *([(body, 8.0, False, "ink")] if body else [])]
     pen = pen.zoomed(stage.options.type, right, y)
     tip = ", ".join(f"{n} {shape_text(stage.rec.params[i])}" for n, i in zip(names, g, strict=True))
-    if stage.numbers is not None:
+    if note:
+        cells.append((note, 8.0, False, "ink"))
+        tip += f"; {note}"
+    elif stage.numbers is not None:
         total = math.sqrt(sum(float((v * v).sum()) for i in g if (v := stage.numbers.total[i]) is not None))
         cells.append((f"‖∇‖ {total:.1e}", 8.0, False, "gradient"))
         tip += f"; norm of the gradient {total:.6g}"
