@@ -242,7 +242,7 @@ def draw_command(cells: Sequence[Cell], steps: int, output: str | None, every: b
 )
 @click.option("--steps", type=click.IntRange(1), default=4, help="Time steps T.")
 @click.option("--sort", type=click.Choice(["time", "size"]), default="time", help="Order of the rows.")
-@click.option("-o", "output", help="Leave a picture too: FILE.svg, .dot, .png or .pdf", metavar="FILE")
+@click.option("-o", "output", help="Leave a picture too: FILE.svg, .html, .dot, .png or .pdf", metavar="FILE")
 @click.option("--theme", default="light", help="Of the picture.")
 def ledger_command(
     cell: Cell, of: str | None, wrt: str | None, steps: int, sort: str, output: str | None, theme: str

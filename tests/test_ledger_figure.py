@@ -19,6 +19,7 @@ from minigrad.draw.theme import THEMES
 from minigrad.engine.core import recording
 from minigrad.ledger import Ledger, ledger
 from minigrad.ledger.factors import short
+from minigrad.ledger.figure import highlights
 from minigrad.ledger.panel import BAR, percent
 
 ALL = {**CELLS, **STRANGERS}
@@ -166,6 +167,24 @@ def test_a_notebook_shows_the_figure_and_the_table(tmp_path):
     assert bundle["image/svg+xml"].startswith("<svg")
     assert bundle["text/plain"] == str(book)
     assert book.save(tmp_path / "a.dot").read_text(encoding="utf-8").startswith("digraph")
+
+
+@pytest.mark.parametrize("T", [3, 8, 30])
+def test_a_click_on_a_term_lights_its_path(T: int, tmp_path):
+    book = of(CELLS["rnn"], T, "U")
+    scene = book.picture().scene
+    found = highlights(book, scene)
+    assert len(found) == min(T, 24)
+    for row, h in zip(book.rows, found, strict=False):
+        assert h.value == f"{row.product:.6g}"
+        graph = {k.split("-", 1)[1] for k in h.keys if re.search(r"-[sbwa]\d", k)}
+        if T < 24:
+            path = {f"s{j}" for j in range(row.step, T + 1)} | {f"b{j}-0-0" for j in range(row.step + 1, T + 1)}
+            rail = {f"w{i}" for i in range(1, row.step + 1)}
+            assert graph == path | rail | {f"a{row.step}"}
+    if T == 8:
+        text = book.save(tmp_path / "a.html").read_text(encoding="utf-8")
+        assert all(h.name in text for h in found)
 
 
 def test_a_name_is_text_and_nothing_else():

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .._output import whole_file
 from ..cells.cell import Cell
 from ..cells.unroll import Unrolled
 from ..draw.picture import Picture, example_run
@@ -110,9 +111,20 @@ class Ledger:
 
         return Picture(figure(self), theme)
 
+    def html(self, theme: str = "light") -> str:
+        """The figure as a page by itself, in which a click on a term lights its path."""
+        from .figure import highlights
+
+        picture = self.picture(theme)
+        return picture.html(highlights(self, picture.scene))
+
     def save(self, path: str | os.PathLike[str], theme: str = "light") -> Path:
-        """Write the figure as .svg, .png, .pdf or .dot; see Picture.save."""
-        return self.picture(theme).save(path)
+        """Write the figure as .svg, .png, .pdf, .html or .dot; see Picture.save."""
+        if Path(path).suffix.lower() != ".html":
+            return self.picture(theme).save(path)
+        with whole_file(path) as part:
+            part.write_text(self.html(theme), encoding="utf-8")
+        return Path(path)
 
     def __str__(self) -> str:
         from .table import table

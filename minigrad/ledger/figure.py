@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from ..draw.scene import Scene
+from ..draw.scene import Box, Line, Scene
 from ..draw.stage import Pen
 from .axis import on_axis
 from .caption import described, title
 from .panel import Panel, numbers
 from .paths import Graph
-from .words import heading
+from .words import heading, product
 
 if TYPE_CHECKING:
+    from ..draw.page import Highlight
     from .book import Ledger
 
 FEW = 6  # steps that are drawn anew for each row
@@ -39,3 +41,33 @@ def graphs(pen: Pen, book: Ledger) -> None:
         graph.draw(f"r{n}", y, row.step)
         panel.row(f"r{n}", y, row, numbers(book, row))
     panel.foot(-(len(book.rows) - 1) * step + low - 14)
+
+
+def highlights(book: Ledger, scene: Scene) -> list[Highlight]:
+    """What a click on a term of the HTML page lights: its path, in the row's own graph or in the common one."""
+    from ..draw.page import Highlight
+
+    parts: list[Box | Line] = [*scene.boxes, *scene.lines]
+    found = []
+    for n, row in enumerate(book.rows):
+        mine = re.compile(rf"r{n}-(i|path|T|w|running|bar-\w+)$")
+        own = [
+            p.key
+            for p in parts
+            if mine.match(p.key) or (p.key.startswith(f"r{n}-") and p.kind.endswith(" lit"))
+        ]
+        if own:
+            common = [] if row.step is None else [p.key for p in parts if _on_path(p.key, row.step, book)]
+            found.append(Highlight(product(book, row), (*own, *common), f"{row.product:.6g}"))
+    return found
+
+
+def _on_path(key: str, step: int, book: Ledger) -> bool:
+    """Whether a part of the common graph belongs to the path from a step to the last."""
+    if not (m := re.match(r"g-([sbawjLg])(\d+)(?:-(\d+))?", key)):
+        return key == "g-w"
+    kind, j = m[1], int(m[2])
+    if kind == "b":
+        last = j == book.at and book.of_state
+        return j > step and (not last or book.run.cell.states[int(m[3])] == book.name)
+    return j <= step if kind in "wj" else j == step if kind == "a" else j >= step

@@ -8,7 +8,7 @@ from ..scene import Box, Label, Scene, Strip
 
 SVG = "{http://www.w3.org/2000/svg}"
 _PAINTS = ("fill", "stroke")
-_SAID_ONCE = ("font-family", "text-anchor", "{http://www.w3.org/XML/1998/namespace}space")  # in page.css
+_SAID_ONCE = ("font-family", "{http://www.w3.org/XML/1998/namespace}space")  # in page.css
 ET.register_namespace("", SVG[1:-1])
 
 
@@ -26,6 +26,8 @@ def figure(scene: Scene, svg: str) -> str:
     _unwrap(root)
     _group(root, scene)
     for e in root.iter():
+        if (anchor := e.attrib.pop("text-anchor", "middle")) != "middle":  # the page's style says middle
+            e.set("style", f"text-anchor:{anchor}")
         for k in (*_SAID_ONCE, *(p for p in _PAINTS if f"{p}-" in e.get("class", ""))):
             e.attrib.pop(k, None)
         if e.tag not in (f"{SVG}text", f"{SVG}style"):
@@ -49,6 +51,7 @@ def _unwrap(root: ET.Element) -> None:
 def _group(root: ET.Element, scene: Scene) -> None:
     """The pieces of each box inside its group; the groups of boxes after all others."""
     graph = next(g for g in root.iter(f"{SVG}g") if g.get("class", "").startswith("graph"))
+    graph.set("class", f"graph {root.get('class', '')}".strip())  # the map's copy of it needs its colours too
     by_id = {g.get("id"): g for g in graph}
     pieces: list[Box | Strip | Label] = [*scene.boxes, *scene.strips, *scene.labels]
     for piece in pieces:
