@@ -212,6 +212,8 @@ def verify_command(ctx: click.Context, file: str) -> None:
 @click.option("--steps", type=int, default=4, help="Time steps T.")
 @click.option("-o", "output", metavar="FILE", help="FILE.svg, .html, .dot, .png or .pdf  [default: CELL.svg]")
 @click.option("--values", is_flag=True, help="Show values, and the gradient that flows back.")
+@click.option("--shapes/--no-shapes", default=True, help="Write the shapes of arrays.  [default: yes]")
+@click.option("--truncate", type=int, metavar="K", help="Cut the gradient every K steps, and show what is lost.")
 @click.option("--lens", type=int, metavar="STEP", help="Of a long sequence, show this step too.")
 @click.option("--every", is_flag=True, help="Show every step; of more than 40, four are shown.")
 @click.option("--wrap", type=float, metavar="POINTS", help="In rows of this width.")

@@ -182,3 +182,68 @@ def test_a_name_stays_a_name_in_every_theme(theme: str):
             assert root[0].text == text
             shown = "".join(root.itertext())
             assert all(a.text.replace(" ", "\xa0") in shown.replace(" ", "\xa0") for a in picture.scene.labels)
+
+
+# ---- truncated backpropagation -------------------------------------------------------------------
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+@pytest.mark.parametrize("name", ["rnn", "lstm", "minimal_gated"])
+def test_a_truncated_picture_has_the_gradient_of_a_truncated_scan(name: str, k: int):
+    c, T = ALL[name], 5
+    u = unrolled(c, T)
+    scene = draw(u, truncate=k)
+    state, _ = mg.scan(c, u.states[0] if len(c.states) > 1 else u.states[0][0],
+                       mg.cat([x[0].reshape(1, 1, 4) for x in u.xs], 0), u.params, truncate=k)  # fmt: skip
+    h = state[0] if isinstance(state, tuple) else state
+    names = list(c.params)
+    found = _gradients(mg.mean(h * h), [u.params[n] for n in names])
+    whole = _gradients(mg.mean(u.outputs[-1] * u.outputs[-1]), [u.params[n] for n in names])
+    rec, numbers = scene.stage.rec, scene.stage.numbers
+    for n, now, before in zip(names, found, whole, strict=True):
+        i = rec.param_names.index(n)
+        np.testing.assert_allclose(numbers.total[i], now, rtol=1e-10, atol=1e-13)
+        lost = np.linalg.norm(now - before) / np.linalg.norm(before)
+        assert scene.stage.options.cuts.lost[i] == pytest.approx(lost, abs=1e-12)
+    assert scene.check < 1e-14
+
+
+def _gradients(y: mg.Tensor, params: list[mg.Tensor]) -> list[np.ndarray]:
+    for p in params:
+        p.grad = None
+    y.backward()
+    return [np.asarray(getattr(p.grad, "value", p.grad)) for p in params]
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_no_gradient_arrow_crosses_a_cut_and_the_lines_stand_where_it_is_cut(name: str):
+    scene = draw(ALL[name], 5, truncate=2).scene
+    cuts = [e for e in scene.lines if e.kind == "cut"]
+    assert [e.key for e in cuts] == ["cut-3", "cut-5"]
+    for e in cuts:
+        x = e.points[0][0]
+        assert scene.frames[int(e.key[4:]) - 2].x1 < x < scene.frames[int(e.key[4:]) - 1].x0
+    back = [e for e in scene.lines if e.kind.startswith("grad")]
+    assert {e.key.rpartition("-")[2] for e in back} <= {"1", "2", "4"}
+    assert broken(scene) == {}
+
+
+def test_the_lost_share_is_written_beside_the_parameters_and_below():
+    picture = draw(CELLS["lstm"], 4, truncate=2)
+    cuts, text = picture.stage.options.cuts, list(words(picture.scene).values())
+    assert f"truncate=2: the gradient is cut at step 3; {cuts.total:.0%} of W.grad is lost" in text
+    assert sum(t.startswith("lost ") for t in text) == 4
+    assert "the gradient is cut at step 3" in picture.scene.description
+    assert 0 < cuts.total < 1
+
+
+def test_nothing_is_lost_where_nothing_is_cut():
+    picture = draw(CELLS["gru"], 3, truncate=3)
+    assert picture.stage.options.cuts.total == 0
+    assert not any(e.kind == "cut" for e in picture.scene.lines)
+    assert "truncate=3 over T=3 steps: nothing is dropped" in words(picture.scene).values()
+
+
+def test_truncation_without_a_gradient_says_what_to_do():
+    with pytest.raises(ValueError, match=r"truncate=\.\.\. cuts a gradient; leave out gradients=False"):
+        draw(CELLS["rnn"], 2, truncate=1, gradients=False)
+    with pytest.raises(ValueError, match=r"truncate=0; pass a number of steps of at least 1"):
+        draw(CELLS["rnn"], 2, truncate=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .cuts import draw_cuts
 from .elide import draw_gap
 from .flow import draw_gradients, draw_loss
 from .measure import Numbers
@@ -42,6 +43,7 @@ def staged(stage: Stage, title: str, ribbon: bool = True) -> Scene:
         draw_rails(stage, pen)
     if numbers is not None:
         draw_gradients(stage, pen)
+    draw_cuts(stage, pen)
     draw_loss(stage, pen)
     draw_unlike(stage, pen)
     if stage.gaps and ribbon:

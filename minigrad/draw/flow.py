@@ -39,7 +39,7 @@ def draw_gradients(stage: Stage, pen: Pen) -> None:
                 continue
             tip = f"norm of dL/d{stage.state_name(t, k)}: {norm:.3e}"
             part = log_part(norm, peak)
-            if t < stage.last:
+            if t < stage.last and not (stage.options.cuts and t + 1 in stage.options.cuts.steps):
                 _arrow(stage, pen, k, t, y + (beside if stage.kinds[0].on_top[k] else -beside), part, tip)
             h, x = 1 + TALLEST * part, stage.state_x(t) + 13 * (k - (n_lines - 1) / 2)
             fill = "gradient" if k == n_lines - 1 else "state"

@@ -18,6 +18,8 @@ def words(stage: Stage, scene: Scene) -> list[str]:
     found = []
     if stage.numbers is not None and any(b.kind.startswith("param") for b in scene.boxes):
         found.append(f"Σ taps = W.grad, max error {stage.numbers.check:.1e}")
+    if stage.options.cuts is not None:
+        found.append(str(stage.options.cuts))
     if any(s.hatched and not all(LOW <= v <= HIGH for v in s.values) for s in scene.strips):
         found.append(f"hatched: a gate below {LOW} or above {HIGH}")
     return found

@@ -19,6 +19,7 @@ from ..engine.core import Tensor, recording, tensor
 from ..engine.functions import mean
 from .adaptive import Serial
 from .compose import staged
+from .cuts import cuts_of, truncated
 from .dot import to_dot
 from .elide import MOST, chosen
 from .graph import of_tensors
@@ -128,6 +129,7 @@ def draw(
     gradients: bool | None = None,
     shapes: bool = True,
     saturated: bool = True,
+    truncate: int | None = None,
     loss: Tensor | None = None,
     elide: bool | None = None,
     show: Sequence[int] | None = None,
@@ -143,10 +145,11 @@ def draw(
     level: "gates" (the textbook's parts) or "ops" (every operation); values: show numbers as strips;
     gradients: show dL/d(state) and each step's share of dL/d(parameter), by default if values are
     shown and there is a loss; shapes: write them; saturated: hatch the entries of gates below 0.05 and
-    above 0.95. loss: a single number made from the graph; for a cell or an Unrolled
-    the mean square of the last output. theme: light, dark, auto (an SVG
-    that follows its reader; other formats are light), paper (safe in print without colour) or slide. For a cell,
-    sizes are small and numbers random, from `seed`; an Unrolled has its own number of steps.
+    above 0.95. truncate: cut the gradient every so many steps, and show what is lost. loss: a single
+    number made from the graph; for a cell or an Unrolled the mean square of the last output. theme: light,
+    dark, auto (an SVG that follows its reader; other formats are light), paper (safe in print without
+    colour) or slide. For a cell, sizes are small and numbers random, from `seed`; an Unrolled has its own
+    number of steps.
     Of more than 40 steps the first two and the last two are drawn, and a gap that says how many it stands
     for. elide: True for that at any length, False for every step; show: the steps to draw; lens: a step
     to draw with its neighbours and the two ends. wrap: rows of steps, no wider than this many points (or
@@ -162,7 +165,7 @@ def draw(
         raise ValueError(f"draw: there is no level {level!r}; pass one of {', '.join(LEVELS)}")
     theme_colours(theme)
     _check_steps(steps)
-    wanted = values if gradients is None else gradients
+    wanted = (values or truncate is not None) if gradients is None else gradients
     runs = as_runs(what, lambda cell: example_run(cell, steps, seed), steps, seed)
     if runs is not None and len(runs) > 1:
         if rolled or wrap is not None:
@@ -188,7 +191,14 @@ def draw(
         )
     T = len(rec.steps)
     heading = title if title is not None else f"{name}, {T} time step{'s' * (T != 1)}" if rec.timed else name
-    options = Options(level, values, shapes, saturated, TYPE.get(theme, 1.0))
+    cuts = None
+    if truncate is not None:
+        if numbers is None:
+            raise ValueError("draw: truncate=... cuts a gradient; leave out gradients=False, or pass loss=...")
+        whole, rec = numbers, truncated(rec, truncate)
+        numbers = measure(rec, rec.loss) if rec.loss is not None else None
+        cuts = cuts_of(rec, truncate, whole, numbers) if numbers is not None else None
+    options = Options(level, values, shapes, saturated, TYPE.get(theme, 1.0), cuts)
     if rolled:
         return Picture(compose_rolled(rec, options, heading), theme)
     stage = Stage(rec, options, numbers, shown)

@@ -72,6 +72,10 @@ def _parameters(
         total = math.sqrt(sum(float((v * v).sum()) for i in g if (v := stage.numbers.total[i]) is not None))
         cells.append((f"‖∇‖ {total:.1e}", 8.0, False, "gradient"))
         tip += f"; norm of the gradient {total:.6g}"
+        if stage.options.cuts is not None:
+            lost = max(stage.options.cuts.lost[i] for i in g)
+            cells.append((f"lost {lost:.0%}", 8.0, False, "gradient"))
+            tip += f"; truncation loses up to {lost:.2%} of it"
     widths = [text_width(text, size, bold) + 11 for text, size, bold, _ in cells]
     key, w, x = f"p{row}", sum(widths), right - sum(widths)
     pen.box(key, x + w / 2, y, w, 16.0, "box", "param", role, kind=f"param {role}", tip=tip)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from .scene import HIGH, LOW, Box, Label, Line, Point, Scene, Strip
 from .steps import Recording
 from .theme import gate_roles
 from .unlike import unlike
+
+if TYPE_CHECKING:
+    from .cuts import Cuts
 
 GAP = 14.0  # between a state box and the steps beside it
 GATE_WIDTH = (58.0, 96.0)  # as narrow as can be, as wide as may be
@@ -40,6 +43,7 @@ class Options:
     shapes: bool = True
     saturated: bool = True  # hatch the entries of gates that are nearly 0 or 1
     type: float = 1.0  # size of type, and of the boxes around it
+    cuts: Cuts | None = None  # of a truncated gradient
 
 
 class Stage:

@@ -14,7 +14,7 @@ ACTIVATION = {"σ": "sigmoid"}
 
 def describe(stage: Stage) -> str:
     """Sentences: steps, states, gates, parameters, the loss, and how its gradient fades or grows."""
-    kinds = (_steps, _states, _gates, _parameters, _gradients, _shares)
+    kinds = (_steps, _states, _gates, _parameters, _gradients, _cuts, _shares)
     return " ".join(sentence for kind in kinds for sentence in kind(stage))
 
 
@@ -53,6 +53,11 @@ def _gates(stage: Stage) -> Iterator[str]:
              for p in parts if p.kind == "gate"]  # fmt: skip
     if gates:
         yield f"{'A step has' if stage.rec.timed else 'It has'} {_count(len(gates), 'gate')}: {_list(gates)}."
+
+
+def _cuts(stage: Stage) -> Iterator[str]:
+    if stage.options.cuts is not None:
+        yield f"{stage.options.cuts}.".replace("truncate", "Truncate", 1)
 
 
 def _parameters(stage: Stage) -> Iterator[str]:
