@@ -41,7 +41,7 @@ def draw_chart(pen: Pen, curves: list[Curve], low: float) -> None:
 class _Chart:
     def __init__(self, pen: Pen, left: float, right: float, low: float, top: int, decades: int) -> None:
         self.pen, self.left, self.right, self.low, self.top, self.decades = pen, left, right, low, top, decades
-        self.scale = min(max((right - left) / WIDE, 1.0), 4.0)
+        self.scale = min(max((right - left) / WIDE, 1.0), 3.0)
 
     def y(self, exponent: float) -> float:
         """Height of 10**exponent."""

@@ -165,6 +165,7 @@ def draw(
         raise ValueError(f"draw: there is no level {level!r}; pass one of {', '.join(LEVELS)}")
     theme_colours(theme)
     _check_steps(steps)
+    options = Options(level, values, shapes, saturated, TYPE.get(theme, 1.0))
     wanted = (values or truncate is not None) if gradients is None else gradients
     runs = as_runs(what, lambda cell: example_run(cell, steps, seed), steps, seed)
     if runs is not None and len(runs) > 1:
@@ -176,7 +177,7 @@ def draw(
             _check_size(rec, shown := chosen(rec, elide, show, lens))
             return shown
 
-        scene, check = compose_runs(runs, Options(level, values), loss, wanted, title, choose)
+        scene, check = compose_runs(runs, options, loss, wanted, title, choose)
         return Picture(scene, theme, check)
     what = what if runs is None else next(iter(runs.values()))
     rec, name = _recording(what, steps, seed, loss, wanted)
@@ -191,14 +192,13 @@ def draw(
         )
     T = len(rec.steps)
     heading = title if title is not None else f"{name}, {T} time step{'s' * (T != 1)}" if rec.timed else name
-    cuts = None
     if truncate is not None:
         if numbers is None:
             raise ValueError("draw: truncate=... cuts a gradient; leave out gradients=False, or pass loss=...")
         whole, rec = numbers, truncated(rec, truncate)
         numbers = measure(rec, rec.loss) if rec.loss is not None else None
-        cuts = cuts_of(rec, truncate, whole, numbers) if numbers is not None else None
-    options = Options(level, values, shapes, saturated, TYPE.get(theme, 1.0), cuts)
+        if numbers is not None:
+            options = replace(options, cuts=cuts_of(rec, truncate, whole, numbers))
     if rolled:
         return Picture(compose_rolled(rec, options, heading), theme)
     stage = Stage(rec, options, numbers, shown)

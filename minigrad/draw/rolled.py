@@ -42,9 +42,9 @@ def compose_rolled(rec: Recording, options: Options, title: str) -> Scene:
     back = _back(rec, t)
     top = scene.bounds()[3] + 18
     for i, k in enumerate(sorted(back, key=lambda k: -stage.lines[k])):
-        _loop(stage, pen, k, PITCH * i, top + LANE * i, rec.carried[0][k] is not None)
+        _loop(stage, pen, k, PITCH * i, top + LANE * options.type * i, rec.carried[0][k] is not None)
     notes(pen, [f"not drawn: {line}" for line in lines(every.unlike)])
-    names = ", ".join(rec.states[k] for k in back)
+    names = " and ".join(rec.states[k] for k in back)
     scene.description = (
         f"One step that stands for {len(like)} of {every.T}. {names} leave{'s' * (len(back) < 2)} it at the "
         f"right and come{'s' * (len(back) < 2)} back at the left through a delay of one step. "
@@ -65,6 +65,11 @@ class _AnyStep(Stage):
 
     times = 1
 
+    @property
+    def delay(self) -> tuple[float, float]:
+        """Size of a delay's box."""
+        return DELAY[0] * self.options.type, DELAY[1] * self.options.type
+
     def name(self, name: str, t: int) -> str:
         """A name with a t."""
         return pretty(name) + "ₜ"
@@ -78,19 +83,21 @@ class _AnyStep(Stage):
         return f"× {self.times:,}"
 
 
-def _loop(stage: Stage, pen: Pen, k: int, aside: float, top: float, starts: bool) -> None:
+def _loop(stage: _AnyStep, pen: Pen, k: int, aside: float, top: float, starts: bool) -> None:
     """State k from the right of the step over its top to the left, through a delay."""
     y, half = stage.lines[k], stage.sizes.state[0] / 2
-    (a, b), (w, h), key = (stage.state_x(1) + half, stage.state_x(0) - half), DELAY, f"delay{k}"
+    (a, b), (w, h), key = (stage.state_x(1) + half, stage.state_x(0) - half), stage.delay, f"delay{k}"
     right, left, x = a + 20 + aside, b - 20 - aside, (a + b) / 2
     name = pretty(stage.rec.states[k])
     tip = f"delay of one step: {name} comes back as the state that enters the next step"
-    pen.box(key, x, top, w, h, "box", "state", "ink", "z⁻¹", size=12.0, kind=f"delay state{k}", tip=tip)
+    size = 12.0 * stage.options.type
+    pen.box(key, x, top, w, h, "box", "state", "ink", "z⁻¹", size=size, kind=f"delay state{k}", tip=tip)
     way, kind = ((a, y), (right, y), (right, top), (x + w / 2, top)), f"wire carry loop state{k}"
     pen.line(f"{key}-in", f"s{k}-1", key, way, "ink", 2.4, kind=kind)
     way = ((x - w / 2, top), (left, top), (left, y), (b, y))
     pen.line(f"{key}-out", key, f"s{k}-0", way, "ink", 2.4, kind=kind)
     if starts:
         text = f"{name}₀ at t = 1"
-        width = text_width(text, 9) + 4
-        pen.label(f"{key}-start", x - w / 2 - 12 - width / 2, top + 10, width, text, "soft", 9)
+        size *= 0.75
+        width = text_width(text, size) + 4
+        pen.label(f"{key}-start", x - w / 2 - 12 - width / 2, top + size / 2 + 6, width, text, "soft", size)

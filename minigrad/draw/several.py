@@ -26,6 +26,7 @@ from .stage import DECADES, Options, Pen, Stage
 from .steps import Recording
 from .unlike import notes
 
+ONCE = ("vanished-words", "exploded-words", "scale-0", "said")  # labels that are not said in each row
 APART = 30.0  # between rows, and room for a caption
 TOP_CHART = 26.0
 
@@ -61,10 +62,10 @@ def compose_runs(
     T = max(len(rec.steps) for rec in recs.values())
     heading = " → ".join(runs) if found else f"{', '.join(runs)}, {T} time step{'s' * (T != 1)}"
     scene = compose_rows(recs, options, numbers, heading if title is None else title, shown, found)
-    return scene, _check(list(recs.values()), numbers)
+    return scene, checked(list(recs.values()), numbers)
 
 
-def _check(recs: Sequence[Recording], numbers: Sequence[Numbers | None]) -> float | None:
+def checked(recs: Sequence[Recording], numbers: Sequence[Numbers | None]) -> float | None:
     """The largest difference between a parameter's gradient and the shares of all steps of all rows."""
     shares: dict[int, list[np.ndarray]] = {}
     totals: dict[int, np.ndarray] = {}
@@ -83,34 +84,51 @@ def compose_rows(
     shown: Sequence[Sequence[int]], found: Sequence[Read],
 ) -> Scene:  # fmt: skip
     """The scene of several recordings, by caption; numbers and steps shown: of each of them."""
-    numbers = one_scale(numbers)
     stages = [
         Stage(rec if rec.read_by_loss or not found else replace(rec, loss=None), options, n, s)
-        for rec, n, s in zip(recs.values(), numbers, shown, strict=True)
+        for rec, n, s in zip(recs.values(), one_scale(recs, numbers), shown, strict=True)
     ]
     stages, peak = aligned(stages), max(s.peak for s in stages)
     for s in stages:
         s.peak = peak
-    rows = [Row(c, s, staged(s, c, ribbon=False)) for c, s in zip(recs, stages, strict=True)]
+    scenes = [staged(s, c, ribbon=False) for c, s in zip(recs, stages, strict=True)]
+    words = _legend(scenes, peak)
+    rows = [Row(c, s, scene) for c, s, scene in zip(recs, stages, scenes, strict=True)]
     lanes = Lanes([(r.stage, r.scene) for r in rows], found)
     pen = Pen(Scene(title))
     _place(rows if found else rows[::-1], lanes, bool(found))
     for i, row in enumerate(rows):
-        _add(pen.scene, row, f"r{i + 1}-", caption=True)
+        _add(pen.scene, row, f"r{i + 1}-")
     draw_reads(pen, lanes, [row.dy for row in rows])
-    if peak > 0:
-        if not found:
-            _chart(pen, rows)
-        notes(pen, [f"one gradient scale for all rows: the widest arrow and the highest bar are {peak:.2g}, "
-                    f"log scale of {DECADES:.0f} decades"], "gradient")  # fmt: skip
+    if peak > 0 and not found:
+        _chart(pen, rows)
+    notes(pen, words, "soft")
     pen.scene.description = _describe(rows, found)
     return pen.scene
 
 
-def one_scale(numbers: Sequence[Numbers | None]) -> list[Numbers | None]:
-    """The numbers with one peak for the strips of gradients."""
+def _legend(scenes: list[Scene], peak: float) -> list[str]:
+    """What is said once for all rows, taken out of each of them."""
+    texts = []
+    if peak > 0:
+        texts.append(
+            f"one gradient scale for all rows: the widest arrow and the highest bar are {peak:.2g}, log scale, "
+            f"{DECADES:.0f} decades"
+        )
+    for key, meaning in (("vanished", "below 1 %"), ("exploded", "above 100 times")):
+        if any(a.key == f"{key}-words" for scene in scenes for a in scene.labels):
+            texts.append(f"dashed line: {key}, {meaning} of the norm at the row's last step")
+    for scene in scenes:
+        texts += [a.text for a in scene.labels if a.key.startswith("said")]
+        scene.labels = [a for a in scene.labels if not a.key.startswith(ONCE)]
+    return list(dict.fromkeys(texts))
+
+
+def one_scale(recs: dict[str, Recording], numbers: Sequence[Numbers | None]) -> list[Numbers | None]:
+    """The numbers with one peak for the strips of gradients, and one check."""
     peak = max((n.peak for n in numbers if n is not None), default=0.0)
-    return [None if n is None else replace(n, peak=peak) for n in numbers]
+    check = checked(list(recs.values()), numbers) or 0.0
+    return [None if n is None else replace(n, peak=peak, check=check) for n in numbers]
 
 
 def aligned(stages: Sequence[Stage]) -> list[Stage]:
@@ -149,7 +167,7 @@ def _place(upwards: list[Row], lanes: Lanes, network: bool) -> None:
             top += lanes.room(i)
 
 
-def _add(scene: Scene, row: Row, prefix: str, caption: bool) -> None:
+def _add(scene: Scene, row: Row, prefix: str) -> None:
     """Copy a row's parts into the picture, under keys of their own."""
     part, dy = row.scene, row.dy
     def inside(key: str | None) -> str | None:
@@ -163,10 +181,10 @@ def _add(scene: Scene, row: Row, prefix: str, caption: bool) -> None:
         replace(e, key=prefix + e.key, source=prefix + e.source, sink=prefix + e.sink,
                 points=tuple((x, y + dy) for x, y in e.points)) for e in part.lines
     ]  # fmt: skip
-    if caption:
-        x0, _, _, y1 = part.bounds()
-        w = text_width(row.caption, 15, True) + 4
-        Pen(scene).label(f"{prefix}caption", x0 + w / 2, y1 + dy + 12, w, row.caption, "ink", 15, True)
+    x0, _, _, y1 = part.bounds()
+    size = 15 * row.stage.options.type
+    w = text_width(row.caption, size, True) + 4
+    Pen(scene).label(f"{prefix}caption", x0 + w / 2, y1 + dy + 12, w, row.caption, "ink", size, True)
 
 
 def _chart(pen: Pen, rows: list[Row]) -> None:

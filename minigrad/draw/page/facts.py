@@ -20,6 +20,7 @@ from .walk import title_of
 SHOWN = 8  # numbers of a tensor, at most
 LONGEST_NAME = 28  # characters of a formula that stands where others have a name
 _STATE, _PART = re.compile(r"s(\d+)-(\d+)"), re.compile(r"t(\d+)-([nxy])(\d+)")
+_STEP = re.compile(r"\bt(\d+)\b")  # among the words of a kind
 _WORDS = {"param": "Parameters", "loss": "Loss", "state": "State", "input": "Input", "output": "Output"}
 
 
@@ -70,7 +71,9 @@ class _About:
             return self.part(int(part[1]), part[2], int(part[3]))
         kind = b.kind.split()[0]
         name = " ".join(clean(b.text or self.texts.get(b.key) or b.tip or b.key).split())
-        return Fact(name, _WORDS.get(kind, kind.capitalize()), more=clean(b.tip))
+        step = _STEP.search(b.kind)
+        t = int(step[1]) if step and self.stage is None else None
+        return Fact(name, _WORDS.get(kind, kind.capitalize()), t, more=clean(b.tip))
 
     def equations(self, t: int) -> Equations:
         if t not in self.known:
