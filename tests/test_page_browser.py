@@ -406,6 +406,20 @@ def test_the_keys_are_shown_on_request(opened):
 
 
 @pytest.mark.slow
+def test_a_page_of_two_cells_has_no_walk_and_lights_a_step_of_both(browser, tmp_path: Path):
+    browser.get_log("browser")
+    text = mg.draw([CELLS["rnn"], CELLS["gru"]], 2, values=True).html()
+    page = Page(browser, text, tmp_path)
+    assert not page.driver.find_element("id", "walk").is_displayed()
+    page.stage()
+    page.keys("n", "]", "]")
+    assert page.heading == "Step 2"
+    assert {"r1-t2-x0", "r2-t2-x0"} <= (page.lit or set())
+    assert not {"r1-t1-x0", "r2-t1-x0"} & (page.lit or set())
+    assert browser.get_log("browser") == []
+
+
+@pytest.mark.slow
 def test_without_scripts_the_picture_and_its_table_are_there(opened, browser):
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:

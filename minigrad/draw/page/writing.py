@@ -21,6 +21,7 @@ from .facts import Fact, facts
 from .figure import figure
 from .walk import Frame, backward, walk
 
+SCRIPTS = ("view.js", "light.js", "page.js")  # one after the other, in one scope
 _INTERFACE = ("paper", "ink", "soft", "frame", "frame_edge", "state_edge", "gradient")  # colours of the page itself
 
 
@@ -52,7 +53,7 @@ def page(
     return _environment().get_template("page.html").render(
         title=clean(scene.title), description=clean(scene.description), svg=Markup(picture), colours=colours,
         scheme="light dark" if both else ("dark" if theme_name == "dark" else "light"), css=_file("page.css"),
-        script=Markup(_file("view.js") + _file("page.js")), data=_script_safe(data), rows=_rows(scene, known),
+        script=Markup("").join(map(_file, SCRIPTS)), data=_script_safe(data), rows=_rows(scene, known),
         last=len(data["shown"]), paths=paths,
     )  # fmt: skip
 
@@ -79,7 +80,7 @@ def _data(
     scene: Scene, stage: Stage | None, known: dict[str, Fact], paths: Sequence[Highlight]
 ) -> dict[str, Any]:
     """What the scripts know: boxes, lines, and the frames of the tours."""
-    drawn = sorted(int(f.key.removeprefix("step-")) for f in scene.frames)
+    drawn = sorted({int(f.key.rsplit("-", 1)[1]) for f in scene.frames})  # of all rows
     kinds: dict[int, int] = {}
     walks: list[list[Frame]] = []
     for t in drawn if stage is not None else ():
