@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import re
+import runpy
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -193,3 +196,23 @@ def test_a_name_is_text_and_nothing_else():
     svg = ledger(run(hostile, 2)).picture().svg("wasm")
     assert "<b>" not in svg
     assert "</script>" not in svg
+
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def test_the_page_in_docs_shows_what_the_code_makes():
+    books = runpy.run_path(str(DOCS / "ledger" / "make.py"))["ledgers"]()
+    page = (DOCS / "ledger.md").read_text(encoding="utf-8")
+    measured = re.compile("largest difference .*")  # the last bits are another machine's
+    shown = page.split("```text\n")[1].split("\n```")[0]
+    assert measured.sub("", shown) == measured.sub("", str(books["rnn"]))
+    assert set(re.findall(r"\(ledger/([\w-]+)\.svg\)", page)) == set(books)
+    for name, book in books.items():
+        svg = (DOCS / "ledger" / f"{name}.svg").read_text(encoding="utf-8")
+        scene = book.picture().scene
+        now = {*texts(scene).values(), *(b.text for b in scene.boxes if b.text)}
+        kept = {html.unescape(t) for t in re.findall(r"<text[^>]*>([^<]*)</text>", svg)}
+        different = kept ^ now
+        assert all(measured.match(t) for t in different), different
+        assert len(svg) < 150_000

@@ -60,12 +60,12 @@ def meanings(book: Ledger) -> list[str]:
     if not told:
         return lines
     if len(states) == 1:
-        lines[0] += f" = {told[wanted[0]].replace('ₜ', 'ⱼ')},  D(v) the diagonal matrix of v"
+        lines[0] += f" = {told[wanted[0]].replace('ₜ', 'ⱼ')}; D(v) the diagonal matrix of v"
         return lines
     formulas = [
         f"{textbook(name.replace('d', '∂', 1).replace('/d', '/∂'))} = {b}" for name, b in told.items()
     ]
-    return [*lines, ",  ".join([*formulas, "D(v) the diagonal matrix of v"])]
+    return [*lines, "; ".join([*formulas, "D(v) the diagonal matrix of v"])]
 
 
 def described(book: Ledger) -> str:
