@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import runpy
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -214,3 +216,30 @@ def test_a_planted_loose_wire_is_seen():
     scene = mg.draw(network(CELLS["rnn"])).scene
     moved = [replace(e, points=((0.0, 0.0), *e.points[1:])) if e.kind == "wire read" else e for e in scene.lines]
     assert "every line ends at its boxes" in broken(replace(scene, lines=moved))
+
+
+# ---- the page of figures -------------------------------------------------------------------------
+DOCS = Path(__file__).parent.parent / "docs"
+FIGURES = runpy.run_path(str(DOCS / "figures" / "make.py"))["PICTURES"]
+
+
+def outline(svg: str) -> tuple[list[str], list[float]]:
+    """The ids of what is drawn, and the size of the picture."""
+    box = re.search(r'viewBox="([^"]*)"', svg)
+    assert box is not None
+    return sorted(re.findall(r'<g id="([^"]*)"', svg)), [float(v) for v in box[1].split()]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_figures_in_docs_are_small_lawful_and_what_the_code_draws(name: str):
+    text, picture = (DOCS / "figures" / f"{name}.svg").read_text(encoding="utf-8"), FIGURES[name]()
+    assert len(text) < 250_000
+    kept, now = outline(text), outline(picture.svg("wasm"))
+    assert kept[0] == now[0]
+    np.testing.assert_allclose(kept[1][2:], now[1][2:], rtol=0.1)
+    assert broken(picture.scene) == {}
+
+
+def test_the_page_of_figures_shows_each_of_them():
+    page = (DOCS / "figures.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"\(figures/([\w-]+)\.svg\)", page)) == sorted(FIGURES)
