@@ -20,7 +20,7 @@ from typing import Any
 from sympy import QQ
 from sympy.polys.rings import ring
 
-FORMAT, NUMBER = "minigrad certificate 2", re.compile(r"-?\d{1,40}(/\d{1,40})?")
+FORMAT, NUMBER = "minigrad certificate 2", re.compile(r"-?[0-9]{1,40}(/[0-9]{1,40})?")
 STATEMENT = (
     "For {}: the gradients of {} are the cotangents of the outputs times its partial derivatives, for every size "
     "{}, over the real numbers, where it is defined and differentiable: away from poles, kinks and ties, indices "
@@ -38,11 +38,16 @@ def need(holds: Any, what: str) -> None:
         raise ValueError(what)
 
 
+def _small(x: Any, k: int = 1) -> Any:
+    """x, if its k-th power does not take long. Raises ValueError if it does."""
+    size = sum(1 + (c.numerator * c.denominator).bit_length() for c in x.values())
+    need(size * len(x) ** max(k - 1, 0) <= 20_000, "an identity has a formula of more than 20000 bits: too large")
+    return x
+
+
 # ---- facts: f(name, ...) is an opaque value, the same for the same arguments; x, y, k are polynomials ----
 def _sign(f: Any, x: Any) -> Any:
-    if x.is_ground:
-        return RING((x.LC > 0) - (x.LC < 0))
-    return f("sign", x) if x.LC > 0 else -f("sign", -x)
+    return RING((x.LC > 0) - (x.LC < 0)) if x.is_ground else f("sign", x) if x.LC > 0 else -f("sign", -x)
 
 
 def _recip(f: Any, x: Any) -> Any:
@@ -54,7 +59,7 @@ def _power(f: Any, x: Any, k: Any) -> Any:
     if not k.is_ground or k.LC.denominator != 1:
         return f("power", x, k)
     need(abs(k.LC) <= 16, f"the exponent {k} is beyond 16")
-    return x ** int(k.LC) if k.LC >= 0 else _recip(f, x) ** -int(k.LC)
+    return _small(x, int(k.LC)) ** int(k.LC) if k.LC >= 0 else _small(_recip(f, x), -int(k.LC)) ** -int(k.LC)
 
 
 def _log_of_base(f: Any, x: Any) -> Any:
@@ -106,12 +111,10 @@ class Point:
     def entry(self, at: Any, index: Any) -> Any:
         """The entry of at = [slot, places], at these places of an index."""
         slot, i, e = at[0], tuple(index[k] for k in at[1]), self.tape[at[0]]
-        if e["op"] == "number":
-            return RING(QQ(*map(int, e["name"].split("/"))))
         if e["op"] not in LEAVES and slot not in self.free and (slot, i) not in self.known:
-            self.known[slot, i] = sum((FACTS[e["op"]][0](self, *(self.entry(a, i + j) for a in e["args"]))
-                                       for j in self.indices(e["sum"])), RING(0))  # fmt: skip
-        return self(slot, i)
+            self.known[slot, i] = _small(sum((FACTS[e["op"]][0](self, *(self.entry(a, i + j) for a in e["args"]))
+                                              for j in self.indices(e["sum"])), RING(0)))  # fmt: skip
+        return RING(QQ(*map(int, e["name"].split("/")))) if e["op"] == "number" else self(slot, i)
 
 
 class Certificate:

@@ -173,12 +173,12 @@ def test_a_function_that_gives_something_else_each_time_is_refused():
 
 
 def looks_at_its_numbers(dh, h_next, i):
-    exactly = type(dh) is not np.ndarray
+    exactly = dh.__class__ is not np.ndarray
     return {"W": i.T @ (dh * (1 - h_next**2)) * (1 if exactly else 2)}
 
 
 def hides_from_numpy(dh, h_next, i):
-    exactly = type(dh) is not np.ndarray
+    exactly = dh.__class__ is not np.ndarray
     return {"W": i.T @ (dh * (1 - h_next**2)) * (2 if exactly else 1)}
 
 

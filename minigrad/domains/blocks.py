@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .merging import Blocks as Blocks
+from .merging import Remembered as Remembered
 from .merging import Undecided as Undecided
 from .merging import merged, parts, quotient
 
@@ -47,6 +48,8 @@ class Size:
         self.blocks = blocks
 
     def __eq__(self, other: object) -> bool:
+        if isinstance(other, numbers.Real) and not isinstance(other, (Size, int)) and other % 1 == 0:
+            other = int(float(other))  # 8.0, and numpy's numbers
         if not isinstance(other, (Size, int)):
             return NotImplemented
         if isinstance(other, int) and other < len(self.blocks):

@@ -10,13 +10,23 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 Blocks = tuple[Any, ...]  # of 1, names of sizes, and tuples of names
 Count = Counter  # of products of names: how many entries
 
 
-class Undecided(NotImplementedError):
+class Remembered(Exception):
+    """An error that is known of even where somebody's code catches it."""
+
+    last: ClassVar[Exception | None] = None
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        Remembered.last = self
+
+
+class Undecided(Remembered, NotImplementedError):
     """An operation that has no meaning, or no implementation here, on arrays of symbolic size."""
 
 

@@ -114,7 +114,11 @@ def fingerprint(value: Any, depth: int = DEPTH) -> Any:
         return _frozen(value.bit_generator.state)
     if isinstance(value, np.random.RandomState):
         return _frozen(value.get_state(legacy=False))
-    if isinstance(value, (FunctionType, ModuleType, Cell)) or not depth:
+    if hasattr(type(value), "__next__"):  # whoever reads it takes from it, and nothing shows what is left
+        return object()
+    if isinstance(value, FunctionType):
+        return id(value), fingerprint(vars(value), depth - 1) if depth else 0
+    if isinstance(value, (ModuleType, Cell)) or not depth:
         return id(value)
     size = len(value) if hasattr(type(value), "__len__") else 0
     own = 0 if isinstance(value, tuple) else id(value)
@@ -130,8 +134,15 @@ def _inside(value: Any) -> list[Any]:
         return [bytes(value)]
     if type(value).__module__.startswith(("minigrad", "numpy")):
         return []
-    own = getattr(value, "__dict__", {})
+    slots = {k: getattr(value, k) for k in _slots(type(value)) if hasattr(value, k)}
+    own = slots | dict(getattr(value, "__dict__", {}))
     return [v for k, v in list(own.items())[:WIDTH] if not k.startswith("__")]
+
+
+def _slots(kind: type) -> list[str]:
+    """The attributes that a class keeps without a __dict__."""
+    found = [vars(c).get("__slots__", ()) for c in kind.__mro__]
+    return [k for names in found for k in ([names] if isinstance(names, str) else names)]
 
 
 def _frozen(state: Any) -> Any:

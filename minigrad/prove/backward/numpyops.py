@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...domains.blocks import Size, blocks_of, size_of
+from ...domains.blocks import Remembered, Size, blocks_of, size_of
 from ...domains.contractions import DELTA, Sum
 from ...domains.sizes import SIZES, Sized, Undecided
 from .layout import drop, insert, reshape
@@ -18,7 +18,7 @@ from .layout import drop, insert, reshape
 INSTEAD = "write it with sums, products, slices, np.where, np.einsum or a loop over time"
 
 
-class Unsupported(TypeError):
+class Unsupported(Remembered, TypeError):
     """A numpy feature that the checker does not understand."""
 
 

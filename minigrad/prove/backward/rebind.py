@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ...domains.blocks import Size
 from .numpyfunctions import FUNCTIONS, MAKERS
 from .numpylike import Symbolic
 from .standin import MATH, NUMPY
@@ -59,7 +60,7 @@ class _Copies:
             space = self.spaces[id(own)] = dict(own)
             for name, value in own.items():
                 space[name] = self.value(value)
-            space["__builtins__"] = vars(builtins) | {"__import__": _import, "len": _len}
+            space["__builtins__"] = vars(builtins) | OWN
         return self.spaces[id(own)]
 
     def value(self, value: Any) -> Any:
@@ -93,3 +94,23 @@ def _import(name: str, *args: Any) -> Any:
     if name == "numpy":
         return NUMPY
     return MATH if name == "math" else builtins.__import__(name, *args)
+
+
+def _stands_for(x: Any) -> Any:
+    """What numpy would have in the place of a symbolic array or size."""
+    if isinstance(x, Symbolic):
+        return np.zeros((1,) * x.ndim)[()]
+    return 1 if isinstance(x, Size) else x
+
+
+def _isinstance(x: Any, kinds: Any) -> bool:
+    return isinstance(x, kinds) or isinstance(_stands_for(x), kinds)
+
+
+def _type(x: Any, *rest: Any) -> Any:
+    """type, of arrays and sizes numpy's and Python's own."""
+    kind = type(_stands_for(x), *rest)
+    return NUMPY.ndarray if kind is np.ndarray else kind
+
+
+OWN = {"__import__": _import, "len": _len, "isinstance": _isinstance, "type": _type}  # instead of builtins

@@ -22,7 +22,11 @@ class _Arrays(type):
 
 
 class _NdArray(metaclass=_Arrays):
-    pass
+    """np.ndarray, whose name and module it has."""
+
+
+_NdArray.__name__ = _NdArray.__qualname__ = "ndarray"
+_NdArray.__module__ = "numpy"
 
 
 class StandIn(types.ModuleType):
