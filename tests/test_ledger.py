@@ -6,8 +6,9 @@ import re
 from functools import cache
 
 import numpy as np
+import own_cells
 import pytest
-from draw_laws import STRANGERS
+from draw_laws import STRANGERS, random_cell
 
 import minigrad as mg
 from minigrad import cell
@@ -18,6 +19,9 @@ from minigrad.ledger import Ledger, ledger
 from minigrad.ledger.factors import factors, leading, percent, short
 
 ALL = {**CELLS, **STRANGERS}
+OTHERS = {n: c for n, c in sorted(vars(own_cells).items()) if isinstance(c, mg.Cell)} | {
+    f"random {seed}": random_cell(seed, [5, 8, 12, 20][seed % 4]) for seed in range(12)
+}
 every_cell = pytest.mark.parametrize("name", ALL)
 
 
@@ -146,6 +150,30 @@ def test_a_large_jacobians_leading_singular_value_is_found_without_writing_it_ou
     assert wide.blocks[1][0, 0].norm is None
     written = np.linalg.norm(wide.total.reshape(9, -1), 2)
     assert wide.blocks[1][0, 0].largest == pytest.approx(written, rel=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("dtype", "lead", "rtol"), [("float64", (2,), 1e-12), ("float64", (), 1e-12), ("float32", (1,), 1e-4)]
+)
+@pytest.mark.parametrize("name", OTHERS)
+def test_cells_of_any_form_batch_and_precision(name: str, dtype: str, lead: tuple, rtol: float):
+    c = OTHERS[name]
+    rng = np.random.default_rng(0)
+    sizes = {n: 3 - (n == "d") for axes in c.sizes.values() for size in axes for n in size if n}
+    start = tuple(rng.standard_normal((*lead, *c.shape(s, sizes))).astype(dtype) for s in c.states)
+    shapes = [(4, *lead, *c.shape(x, sizes)) for x in c.inputs]
+    tokens = name == "token_rnn"
+    xs = tuple(rng.integers(0, 3, s) if tokens else rng.standard_normal(s).astype(dtype) for s in shapes)
+    r = mg.unroll(c, start, xs, c.init(0, dtype=dtype, **sizes))
+    for of in c.states:
+        for wrt in (*c.params, *c.states):
+            try:
+                book = ledger(r, of, wrt)
+            except ValueError as e:
+                assert f"{of} at step 4 does not depend on {wrt}" in str(e)  # noqa: PT017
+                continue
+            assert book.difference <= rtol * max(1.0, np.abs(book.gradient).max())
 
 
 # ---- one number for every letter ----------------------------------------------------------------
