@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 from dataclasses import replace
@@ -139,7 +140,8 @@ def test_reads_are_found_in_the_graph_and_drawn_as_wires():
     expected = [Read(0, t, "s0", 1, t, 0) for t in (1, 2, 3)]
     expected += [Read(0, 3, f"s{k}", 2, 0, k) for k in (0, 1)] + [Read(1, 3, f"s{k}", 3, 0, k) for k in (0, 1)]
     expected += [Read(2, t, "s0", 3, t, 0) for t in (1, 2)]
-    found = reads(list(runs.values()))
+    found, others = reads(list(runs.values()))
+    assert others == []
     assert sorted(map(repr, found)) == sorted(map(repr, expected))
     wires = {(e.source, e.sink) for e in mg.draw(runs).scene.lines if e.kind == "wire read"}
     assert ("r1-s0-2", "r2-t2-x0") in wires
@@ -155,7 +157,22 @@ def test_an_output_that_is_read_is_the_wires_origin():
 
 
 def test_runs_that_share_nothing_have_no_wires():
-    assert reads([run(CELLS["rnn"]), run(CELLS["rnn"])]) == []
+    assert reads([run(CELLS["rnn"]), run(CELLS["rnn"])]) == ([], [])
+
+
+def test_what_is_read_through_other_operations_is_said_and_not_drawn():
+    one = run(CELLS["rnn"])
+    mask = np.arange(4) % 2
+    gru, xs = CELLS["gru"], mg.stack(one.outputs) * mask
+    two = mg.unroll(gru, gru.zero_state(1, n=4), xs, gru.init(0, n=4, d=4))
+    three = run(gru, two)
+    assert reads([one, two, three])[1] == [(0, 1)]
+    scene = mg.draw({"one": one, "two": two, "three": three}, values=True).scene
+    said = "two reads one through other operations, which are not drawn"
+    assert said in [a.text for a in scene.labels]
+    assert said in scene.description
+    assert [b.key for b in scene.boxes if b.kind == "loss"] == ["r3-loss"]
+    assert broken(scene) == {}
 
 
 def test_a_layer_of_nn_is_drawn_with_its_layers_as_rows():
@@ -243,3 +260,12 @@ def test_the_figures_in_docs_are_small_lawful_and_what_the_code_draws(name: str)
 def test_the_page_of_figures_shows_each_of_them():
     page = (DOCS / "figures.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"\(figures/([\w-]+)\.svg\)", page)) == sorted(FIGURES)
+
+
+def test_rows_have_a_page_with_the_steps_of_all():
+    page = mg.draw(THREE[:1] * 2, 3).html()
+    data = json.loads(re.search(r'<script[^>]*id="data"[^>]*>(.*?)</script>', page, re.DOTALL)[1])
+    assert data["shown"] == [1, 2, 3]
+    assert {key for key, node in data["nodes"].items() if node.get("step") == 2 and node["word"] == "State"} == {
+        f"r{row}-s0-2" for row in (1, 2)
+    }

@@ -65,21 +65,42 @@ def of_layer(layer: Recurrent, steps: int, seed: int) -> dict[str, Unrolled]:
     return found
 
 
-def reads(runs: Sequence[Unrolled]) -> list[Read]:
-    """What each run takes from the runs before it, as it is; seen through a stack of steps."""
+def reads(runs: Sequence[Unrolled]) -> tuple[list[Read], list[tuple[int, int]]]:
+    """What each run takes from the runs before it, as it is; seen through a stack of steps.
+
+    Also (source, sink) of the runs that another one reads through further operations alone.
+    """
     made: dict[int, tuple[int, int, str]] = {}
-    found = []
+    found, other = [], set()
     for row, u in enumerate(runs):
         entering = [(0, k, s) for k, s in enumerate(u.states[0])]
         entering += [(t, k, x) for t, xs in enumerate(u.xs, start=1) for k, x in enumerate(xs)]
+        rest = []
         for t, k, x in entering:
             origin = made.get(x.id) or made.get(getattr(piece_of_stack(x), "id", -1))
             if origin:
                 found.append(Read(*origin, row, t, k))
+            else:
+                rest.append(x)
+        other |= {(source, row) for source in _sources(rest, made)}
         for t, (states, y) in enumerate(zip(u.states[1:], u.outputs, strict=True), start=1):
             made[y.id] = row, t, "y0"
             made |= {s.id: (row, t, f"s{k}") for k, s in enumerate(states)}
-    return found
+    return found, sorted(other - {(r.source, r.sink) for r in found})
+
+
+def _sources(tensors: Sequence[Tensor], made: Mapping[int, tuple[int, int, str]]) -> set[int]:
+    """The rows whose values these tensors are computed from, but for what goes through another row."""
+    seen: set[int] = set()
+    rows, stack = set(), list(tensors)
+    while stack:
+        t = stack.pop()
+        if t.id in made:
+            rows.add(made[t.id][0])
+        elif t.id not in seen:
+            seen.add(t.id)
+            stack += t.inputs
+    return rows
 
 
 def of_runs(runs: Sequence[Unrolled], loss: Tensor | None, network: bool, wanted: bool) -> list[Recording]:

@@ -50,18 +50,19 @@ def compose_runs(
     loss: of a network; of runs that are compared each has its own, the mean square of its last output.
     choose: the steps to draw. Raises ValueError for a loss of runs that are compared.
     """
-    found = reads(list(runs.values()))
-    if loss is not None and not found:
+    found, others = reads(list(runs.values()))
+    network = bool(found or others)
+    if loss is not None and not network:
         raise ValueError(
             "draw: loss=... is of one graph, and these runs are not connected: each is drawn with the mean square "
             "of its last output. If one reads another's states, give it them as mg.stack(run.outputs)"
         )
-    recs = dict(zip(runs, of_runs(list(runs.values()), loss, bool(found), wanted), strict=True))
+    recs = dict(zip(runs, of_runs(list(runs.values()), loss, network, wanted), strict=True))
     shown = [choose(rec) for rec in recs.values()]
     numbers = [measure(rec, rec.loss) if wanted and rec.loss is not None else None for rec in recs.values()]
     T = max(len(rec.steps) for rec in recs.values())
-    heading = " → ".join(runs) if found else f"{', '.join(runs)}, {T} time step{'s' * (T != 1)}"
-    scene = compose_rows(recs, options, numbers, heading if title is None else title, shown, found)
+    heading = " → ".join(runs) if network else f"{', '.join(runs)}, {T} time step{'s' * (T != 1)}"
+    scene = compose_rows(recs, options, numbers, heading if title is None else title, shown, found, others)
     return scene, checked(list(recs.values()), numbers)
 
 
@@ -82,10 +83,15 @@ def checked(recs: Sequence[Recording], numbers: Sequence[Numbers | None]) -> flo
 def compose_rows(
     recs: dict[str, Recording], options: Options, numbers: Sequence[Numbers | None], title: str,
     shown: Sequence[Sequence[int]], found: Sequence[Read],
+    others: Sequence[tuple[int, int]] = (),
 ) -> Scene:  # fmt: skip
-    """The scene of several recordings, by caption; numbers and steps shown: of each of them."""
+    """The scene of several recordings, by caption; numbers and steps shown: of each of them.
+
+    others: (source, sink) of the runs that another one reads in a way that is not drawn.
+    """
+    network = bool(found or others)
     stages = [
-        Stage(rec if rec.read_by_loss or not found else replace(rec, loss=None), options, n, s)
+        Stage(rec if rec.read_by_loss or not network else replace(rec, loss=None), options, n, s)
         for rec, n, s in zip(recs.values(), one_scale(recs, numbers), shown, strict=True)
     ]
     stages, peak = aligned(stages), max(s.peak for s in stages)
@@ -96,14 +102,16 @@ def compose_rows(
     rows = [Row(c, s, scene) for c, s, scene in zip(recs, stages, scenes, strict=True)]
     lanes = Lanes([(r.stage, r.scene) for r in rows], found)
     pen = Pen(Scene(title))
-    _place(rows if found else rows[::-1], lanes, bool(found))
+    _place(rows if network else rows[::-1], lanes, network)
     for i, row in enumerate(rows):
         _add(pen.scene, row, f"r{i + 1}-")
     draw_reads(pen, lanes, [row.dy for row in rows])
-    if peak > 0 and not found:
+    if peak > 0 and not network:
         _chart(pen, rows)
+    names = list(recs)
+    words += [f"{names[b]} reads {names[a]} through other operations, which are not drawn" for a, b in others]
     notes(pen, words, "soft")
-    pen.scene.description = _describe(rows, found)
+    pen.scene.description = _describe(rows, found, others)
     return pen.scene
 
 
@@ -200,12 +208,14 @@ def _chart(pen: Pen, rows: list[Row]) -> None:
     draw_chart(pen, curves, pen.scene.bounds()[3] + TOP_CHART)
 
 
-def _describe(rows: list[Row], found: Sequence[Read]) -> str:
-    end = "bottom" if found else "top"
+def _describe(rows: list[Row], found: Sequence[Read], others: Sequence[tuple[int, int]]) -> str:
+    end = "bottom" if found or others else "top"
     text = f"{len(rows)} runs as rows, the first at the {end}: {', '.join(r.caption for r in rows)}."
     for a, b in sorted({(r.source, r.sink) for r in found}):
         times = sorted({r.t for r in found if (r.source, r.sink) == (a, b)})
         what = "as its input" if times[-1] else "as its initial state"
         what += " and initial state" if times[0] == 0 < times[-1] else ""
         text += f" {rows[b].caption} reads {rows[a].caption} {what}."
+    for a, b in others:
+        text += f" {rows[b].caption} reads {rows[a].caption} through other operations, which are not drawn."
     return text + "".join(f" {r.caption}: {r.scene.description}" for r in rows)
