@@ -46,7 +46,7 @@ def test_every_cell_obeys_the_laws(name: str):
         assert broken(of(ALL[name], T, n=2, d=1).picture().scene) == {}
 
 
-@pytest.mark.parametrize("T", [1, 6, 24, 25, 26, 300])
+@pytest.mark.parametrize("T", [1, 6, 25, 26, 200])
 def test_every_length_obeys_the_laws(T: int):
     assert broken(of(CELLS["rnn"], T, n=1, d=1).picture().scene) == {}
     if T < 100:
@@ -140,7 +140,7 @@ def test_the_formulas_of_the_cell_stand_above_it():
 
 @pytest.mark.parametrize("theme", sorted(THEMES))
 def test_every_theme_draws_it(theme: str):
-    assert of(CELLS["rnn"], 2).picture(theme).svg("wasm").startswith("<svg")
+    assert THEMES[theme]["gradient"] in of(CELLS["rnn"], 2).picture(theme).dot
 
 
 @pytest.mark.skipif(not has_dot(), reason="the program dot is not installed")
@@ -178,9 +178,12 @@ def test_a_click_on_a_term_lights_its_path(T: int, tmp_path):
     scene = book.picture().scene
     found = highlights(book, scene)
     assert len(found) == min(T, 24)
-    for row, h in zip(book.rows, found, strict=False):
+    for n, (row, h) in enumerate(zip(book.rows, found, strict=False)):
         assert h.value == f"{row.product:.6g}"
-        graph = {k.split("-", 1)[1] for k in h.keys if re.search(r"-[sbwa]\d", k)}
+        words = {a.key for a in scene.labels if a.key.startswith(f"r{n}-") and a.lies_in is None}
+        assert words
+        assert words <= set(h.keys)
+        graph = {k.split("-", 1)[1] for k in h.keys if re.search(r"-[sbwa]\d", k) and not k.endswith("-n")}
         if T < 24:
             path = {f"s{j}" for j in range(row.step, T + 1)} | {f"b{j}-0-0" for j in range(row.step + 1, T + 1)}
             rail = {f"w{i}" for i in range(1, row.step + 1)}

@@ -56,6 +56,7 @@ def highlights(book: Ledger, scene: Scene) -> list[Highlight]:
             for p in parts
             if mine.match(p.key) or (p.key.startswith(f"r{n}-") and p.kind.endswith(" lit"))
         ]
+        own += [a.key for a in scene.labels if a.key.startswith(f"r{n}-") and a.lies_in is None]
         if own:
             common = [] if row.step is None else [p.key for p in parts if _on_path(p.key, row.step, book)]
             found.append(Highlight(product(book, row), (*own, *common), f"{row.product:.6g}"))

@@ -35,7 +35,7 @@ function assignment(t, parts) {  // the boxes of one equation, what they read, a
   return lit;
 }
 function stepKeys(t) {
-  const lit = new Set();
+  const lit = new Set([`step-${t}-label`]);
   for (const key of nodeKeys) if (data.nodes[key].step === t) lit.add(key);
   for (const key of [...lit]) readBy(key).forEach((r) => lit.add(r));
   return withBars(lit);

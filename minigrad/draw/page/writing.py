@@ -27,7 +27,7 @@ _INTERFACE = ("paper", "ink", "soft", "frame", "frame_edge", "state_edge", "grad
 
 @dataclass(frozen=True)
 class Highlight:
-    """A path that a page can light: its name, the keys of its boxes and lines in the Scene, its value."""
+    """A path that a page can light: its name, the keys of its boxes, lines and labels in the Scene, its value."""
 
     name: str
     keys: tuple[str, ...]
@@ -67,12 +67,12 @@ def framed(text: str, title: str, height: int = 640) -> str:
 
 
 def _check(paths: Sequence[Highlight], scene: Scene) -> None:
-    keys = {b.key for b in scene.boxes} | {e.key for e in scene.lines}
+    keys = {b.key for b in scene.boxes} | {e.key for e in scene.lines} | {a.key for a in scene.labels}
     for p in paths:
         if unknown := [k for k in p.keys if k not in keys]:
             raise ValueError(
                 f"page: the path {p.name!r} has the key {unknown[0]!r}, which is not in the picture; keys are those "
-                "of Picture.scene.boxes and .lines"
+                "of Picture.scene.boxes, .lines and .labels"
             )
 
 
