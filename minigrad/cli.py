@@ -218,7 +218,7 @@ def verify_command(ctx: click.Context, file: str) -> None:
 @click.option("--every", is_flag=True, help="Show every step; of more than 40, four are shown.")
 @click.option("--wrap", type=float, metavar="POINTS", help="In rows of this width.")
 @click.option("--rolled", is_flag=True, help="One step that stands for all, its states led back.")
-@click.option("--level", default="gates", help="gates, or ops for every operation.")
+@click.option("--level", default="gates", help="gates, ops for every operation, steps or symbols.")
 @click.option("--theme", default="light", help="light, dark, auto, paper or slide.")
 def draw_command(cells: Sequence[Cell], steps: int, output: str | None, every: bool, **options: Any) -> None:
     """Draw CELL unrolled over time, with numbers drawn at random.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .closed import CELL
 from .elide import WIDTH as GAP_WIDTH
 from .limits import draw_limits
 from .names import pretty, text_width
@@ -73,6 +74,15 @@ def _arrow(stage: Stage, pen: Pen, k: int, t: int, y: float, part: float, tip: s
                     tip=f"norm of dL/d{stage.state_name(after, k)}: {norm:.3e}",
                 )  # fmt: skip
             source, start = gap.key, gap.x
+    if CELL in (box := stage.steps[t].spots) and source[0] == "s":  # into the box that is the step, and out
+        norm, spot, key = stage.norm(stage.rec.carried[after][k]), box[CELL], f"t{after}-{CELL}"
+        middle = stage.x[after - 1] + spot.x
+        if norm is not None:
+            pen.line(
+                f"grad-s{k}-{after}-in", source, key, ((start, y), (middle + spot.w / 2, y)), "gradient",
+                back_width(stage, norm), alpha=0.65, kind=f"grad state{k} t{after}",
+            )  # fmt: skip
+        source, start = key, middle - spot.w / 2
     pen.line(
         f"grad-s{k}-{t + 1}", source, f"s{k}-{t}", ((start, y), (stage.state_x(t) + half, y)), "gradient",
         0.5 + WIDEST * part, alpha=0.65, kind=f"grad state{k} t{t + 1}", tip=tip,

@@ -34,6 +34,7 @@ class Part:
     sources: tuple[str, ...]  # keys: n3 a part, s0 a state line, x0 an input
     params: tuple[int, ...]
     leaves_as: int | None = None  # the state line that it is the new value of
+    text: str = ""  # what is written in it, if not its label
 
 
 @dataclass(frozen=True)

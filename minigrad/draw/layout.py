@@ -109,9 +109,10 @@ def part_size(p: Part | None, sizes: Sizes) -> Point:
     if p.kind in GATELIKE:
         wires = len(p.sources) + len(p.params)
         return (max(sizes.gate[0], PITCH * (wires + 3)), sizes.gate[1])
-    if len(p.label) <= 1:
+    text = p.text or p.label
+    if len(text) <= 1:
         return (sizes.op, sizes.op)
-    return (max(sizes.op, min(sizes.op / 19 * text_width(p.label, 9) + 10, sizes.gate[0])), sizes.op)
+    return (max(sizes.op, min(sizes.op / 19 * text_width(text, 9) + 10, sizes.gate[0])), sizes.op)
 
 
 _ANY = {RIGHT: 0.0, UP: 0.0, LEFT: 0.0, DOWN: 0.0}

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 MAX_STEPS = 1000  # that are all drawn
 MAX_ELIDED = 10_000  # of which a few are drawn
 MAX_NODES = 60_000
-LEVELS = ("gates", "ops")
+LEVELS = ("gates", "ops", "steps", "symbols")
 TEXTS = ("dot", "html")  # what can be saved besides the formats of Graphviz
 
 
@@ -142,7 +142,8 @@ def draw(
 ) -> Picture:
     """A picture of a cell unrolled over `steps` steps, of an `Unrolled`, or of the graph of tensors.
 
-    level: "gates" (the textbook's parts) or "ops" (every operation); values: show numbers as strips;
+    level: "gates" (the textbook's parts), "ops" (every operation), "steps" (one box for each step) or
+    "symbols" (the parts with their equations); values: show numbers as strips;
     gradients: show dL/d(state) and each step's share of dL/d(parameter), by default if values are
     shown and there is a loss; shapes: write them; saturated: hatch the entries of gates below 0.05 and
     above 0.95. truncate: cut the gradient every so many steps, and show what is lost. loss: a single
@@ -169,8 +170,8 @@ def draw(
     wanted = (values or truncate is not None) if gradients is None else gradients
     runs = as_runs(what, lambda cell: example_run(cell, steps, seed), steps, seed)
     if runs is not None and len(runs) > 1:
-        if rolled or wrap is not None:
-            raise ValueError("draw: rolled=True and wrap=... are for one run; draw these runs one by one")
+        if rolled or wrap is not None or truncate is not None:
+            raise ValueError("draw: rolled=True, wrap=... and truncate=... are for one run; draw these runs one by one")
 
         def choose(rec: Recording) -> Sequence[int]:
             _check_steps(len(rec.steps))
@@ -181,6 +182,7 @@ def draw(
         return Picture(scene, theme, check)
     what = what if runs is None else next(iter(runs.values()))
     rec, name = _recording(what, steps, seed, loss, wanted)
+    options = replace(options, name=name)
     _check_wrap(wrap)
     shown = chosen(rec, elide, show, lens)
     _check_size(rec, shown)

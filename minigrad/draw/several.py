@@ -91,8 +91,8 @@ def compose_rows(
     """
     network = bool(found or others)
     stages = [
-        Stage(rec if rec.read_by_loss or not network else replace(rec, loss=None), options, n, s)
-        for rec, n, s in zip(recs.values(), one_scale(recs, numbers), shown, strict=True)
+        Stage(rec if rec.read_by_loss or not network else replace(rec, loss=None), replace(options, name=c), n, s)
+        for (c, rec), n, s in zip(recs.items(), one_scale(recs, numbers), shown, strict=True)
     ]
     stages, peak = aligned(stages), max(s.peak for s in stages)
     for s in stages:

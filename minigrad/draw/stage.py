@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..engine.core import Tensor
+from .closed import closed
 from .elide import WIDTH as GAP_WIDTH
 from .elide import Gap, spans, stops
 from .fold import GATELIKE, Drawn, Part, fold, with_rails
@@ -21,6 +22,7 @@ from .names import fit, pretty, shape_text, text_width
 from .rows import Rows
 from .scene import HIGH, LOW, Box, Label, Line, Point, Scene, Strip
 from .steps import Recording
+from .symbols import Symbols
 from .theme import gate_roles
 from .unlike import unlike
 
@@ -44,6 +46,7 @@ class Options:
     saturated: bool = True  # hatch the entries of gates that are nearly 0 or 1
     type: float = 1.0  # size of type, and of the boxes around it
     cuts: Cuts | None = None  # of a truncated gradient
+    name: str = "step"  # what stands in a step that is one box
 
 
 class Stage:
@@ -57,15 +60,19 @@ class Stage:
         signatures = {t: rec.steps[t - 1].signature for t in self.shown}
         kinds = {signatures[t]: rec.steps[t - 1] for t in self.shown}
         coarse = self._shared([fold(step, "gates", rec.names()) for step in kinds.values()], "gates")
-        fine = coarse
-        if options.level != "gates":
-            fine = self._shared(
-                [fold(step, options.level, rec.names()) for step in kinds.values()], options.level
-            )
+        fine, ops = coarse, options.level == "ops"
+        self.symbols = Symbols(rec) if options.level == "symbols" else None
+        self._like = {signature: t for t, signature in signatures.items()}  # the last step of each kind
+        if ops:
+            fine = self._shared([fold(step, "ops", rec.names()) for step in kinds.values()], "ops")
+        elif self.symbols is not None:
+            fine = [self.symbols.labelled(d, self._like[s]) for d, s in zip(coarse, kinds, strict=True)]
         self.sizes = self._sizes(fine)
-        found = aligned([
-            layout(d, self.sizes, None if fine is coarse else c) for d, c in zip(fine, coarse, strict=True)
+        found = self._opened = aligned([
+            layout(d, self.sizes, c if ops else None) for d, c in zip(fine, coarse, strict=True)
         ])  # fmt: skip
+        if options.level == "steps":
+            found = closed(found, options.name, self.sizes)
         kind = dict(zip(kinds, found, strict=True))
         self.steps = [found[0]] * self.T  # also for a step that is not drawn, where nobody asks
         for t, signature in signatures.items():
@@ -120,6 +127,9 @@ class Stage:
         widths = [min(sum(self.header(p, len(self.rec.steps))) + 14, GATE_WIDTH[1]) for p in parts]
         values, gradients, k = self.options.values, self.numbers is not None, self.options.type
         gate = max([GATE_WIDTH[0], *widths]), (32.0 if self.options.shapes else 24.0) + 10 * values
+        if self.symbols is not None:
+            rooms = [self.symbols.room(d, t) for d, t in zip(kinds, self._like.values(), strict=True)]
+            gate = max(gate[0], *(w for w, _ in rooms)), 24.0 + 10 * values + max(h for _, h in rooms)
         state = 66.0, 22.0 + 13 * values + (24 if gradients else 10 if self.options.shapes or values else 4)
         return Sizes(
             gate=(k * gate[0], k * gate[1]), input=(k * 46.0, k * (32.0 if values else 30.0)),
@@ -137,7 +147,9 @@ class Stage:
     @cached_property
     def unlike(self) -> dict[int, str]:
         """The steps that are drawn and are unlike most, and how they differ."""
-        return unlike({t: self.steps[t - 1] for t in self.shown}) if self.rec.timed else {}
+        kind = dict(zip(self._like, self._opened, strict=True))
+        steps = {t: kind[self.rec.steps[t - 1].signature] for t in self.shown}
+        return unlike(steps) if self.rec.timed else {}
 
     def header(self, p: Part, t: int) -> tuple[float, float]:
         """Widths of a gate's name and of its activation."""

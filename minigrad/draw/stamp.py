@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from ..engine.core import Tensor
+from .closed import CELL, NAME
 from .fold import GATELIKE, Part
 from .layout import Path, Spot, StepLayout
-from .names import shape_text, text_width
+from .names import fit, shape_text, text_width
 from .scene import Frame
 from .stage import Pen, Stage
+from .symbols import PITCH as SYMBOLS_PITCH
+from .symbols import SIZE as SYMBOLS_SIZE
 
 
 def draw_step(stage: Stage, pen: Pen, t: int) -> None:
@@ -36,6 +39,8 @@ def draw_step(stage: Stage, pen: Pen, t: int) -> None:
             _end(stage, pen, t, key, spot)
         elif (p := s.drawn.parts[key]).kind == "joint":
             pen.box(f"t{t}-{key}", x0 + spot.x, spot.y, 4.5, 4.5, "ellipse", "ink", "ink", kind="joint")
+        elif p.kind == CELL:
+            _cell(stage, pen, t, p, spot)
         elif p.kind in GATELIKE:
             _gate(stage, pen, t, p, spot)
         else:
@@ -53,9 +58,9 @@ def _end(stage: Stage, pen: Pen, t: int, key: str, spot: Spot) -> None:
         kind, tensor = "input", step.inputs[k]
         name = stage.rec.inputs[k] if k < len(stage.rec.inputs) else tensor.name or "x"
     else:
-        head = s.drawn.parts.get(s.drawn.outputs[k])
-        kind, tensor = "output", step.nodes[head.head] if head else None
-        name = (head.name if head else None) or ("o" if stage.lines else "out")
+        source = s.drawn.outputs[k]
+        kind, tensor = "output", step.nodes[int(source[1:])] if source[0] == "n" else None
+        name = (tensor.name if tensor is not None else None) or ("o" if stage.lines else "out")
     at = (stage.x[t - 1] + spot.x, spot.y)
     pen.zoomed(stage.options.type, *at).titled(
         f"t{t}-{key}",
@@ -68,12 +73,22 @@ def _end(stage: Stage, pen: Pen, t: int, key: str, spot: Spot) -> None:
     )
 
 
+def _cell(stage: Stage, pen: Pen, t: int, p: Part, spot: Spot) -> None:
+    """A whole step as one box."""
+    x, k = stage.x[t - 1] + spot.x, stage.options.type
+    key, names = f"t{t}-{p.key}", [n.name for n in stage.rec.steps[t - 1].nodes if n.name]
+    tip = ", ".join(dict.fromkeys(names))
+    pen.box(key, x, spot.y, spot.w, spot.h, "rounded", kind=f"cell t{t}", tip=tip, thick=1.4)
+    pen.zoomed(k, x, spot.y).label(f"{key}-name", x, spot.y, spot.w / k - 8, p.label, "ink", NAME, True, key)
+
+
 def _operator(stage: Stage, pen: Pen, t: int, p: Part, spot: Spot) -> None:
-    word = len(p.label) > 1
-    shape = "rounded" if len(p.label) > 5 else "ellipse"
+    word, k = len(p.text or p.label) > 1, stage.options.type
+    shape, size = "rounded" if len(p.text or p.label) > 5 else "ellipse", 9.0 if word else 13.0
+    text = p.label if stage.symbols is None else fit(stage.symbols.lines(t, p)[-1], spot.w / k - 6, size)
     pen.box(
-        f"t{t}-{p.key}", stage.x[t - 1] + spot.x, spot.y, spot.w, spot.h, shape, "op", "op_edge", p.label,
-        size=stage.options.type * (9.0 if word else 13.0), kind=f"op t{t}", tip=_tip(stage, t, p),
+        f"t{t}-{p.key}", stage.x[t - 1] + spot.x, spot.y, spot.w, spot.h, shape, "op", "op_edge", text,
+        size=k * size, kind=f"op t{t}", tip=_tip(stage, t, p),
     )  # fmt: skip
 
 
@@ -99,10 +114,14 @@ def _gate(stage: Stage, pen: Pen, t: int, p: Part, spot: Spot) -> None:
         pen.label(f"{key}-name", left + wn / 2, head, wn, stage.name(p.name or "", t), ink, 12.5, True, key)
     if wa:
         pen.label(f"{key}-act", left + wn + wa / 2, head, wa, p.label, ink, 10.5, False, key)
-    shape = stage.shape(node)
+    shape = stage.shape(node) if stage.symbols is None else ""
+    lines = [] if stage.symbols is None else stage.symbols.lines(t, p)[::-1]
+    for i, line in enumerate(lines):
+        at = y - h / 2 + 7 + SYMBOLS_PITCH * i
+        pen.label(f"{key}-equation{i}", x, at, w - 4, line, "ink", SYMBOLS_SIZE, False, key)
     pen.label(f"{key}-shape", x, y - h / 2 + 7, w - 4, shape, "soft", 8, False, key)
     if stage.options.values:
-        squashed, at = p.label == "σ", y - h / 2 + (18 if shape else 8)
+        squashed, at = p.label == "σ", y - h / 2 + (18 if shape else 8 + SYMBOLS_PITCH * len(lines))
         pen.strip(
             f"{key}-value", (x, at, w - 12, 9), node, "unit" if squashed else "signed", role, kind, "values", key,
             squashed and stage.options.saturated,
