@@ -293,6 +293,15 @@ def test_a_long_sequence_has_a_page_of_the_steps_that_are_drawn():
     assert math.isfinite(float(data["back"][3]["lines"][0].rpartition("= ")[2]))
 
 
+def test_a_state_that_is_drawn_again_in_the_next_row_is_the_same_state():
+    data = data_of(mg.draw(CELLS["gru"], 3, values=True, wrap=600).html())
+    again = {k for k in data["nodes"] if re.match(r"s\d+-\d+@", k)}
+    assert again
+    for k in again:
+        assert data["nodes"][k] == data["nodes"][k.partition("@")[0]]
+        assert k.partition("@")[0] in real_sources(data, k)
+
+
 def test_save_writes_a_page(tmp_path: Path):
     text = mg.draw(CELLS["rnn"], 2).save(tmp_path / "x.html").read_text(encoding="utf-8")
     assert text.startswith("<!doctype html>")

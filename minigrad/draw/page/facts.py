@@ -58,13 +58,19 @@ def facts(scene: Scene, stage: Stage | None) -> dict[str, Fact]:
     return found
 
 
+def original(key: str) -> str:
+    """The key of the same box in an earlier row, of which this one is a copy: s0-1 for s0-1@2."""
+    return key.partition("@")[0]
+
+
 class _About:
     def __init__(self, scene: Scene, stage: Stage | None) -> None:
         self.stage, self.known = stage, dict[int, Equations]()
         self.texts = {a.lies_in: a.text for a in reversed(scene.labels) if a.lies_in is not None}
 
     def fact(self, b: Box) -> Fact:
-        state, part = _STATE.fullmatch(b.key), _PART.fullmatch(b.key)
+        key = original(b.key)
+        state, part = _STATE.fullmatch(key), _PART.fullmatch(key)
         if self.stage is not None and state:
             return self.state(int(state[1]), int(state[2]))
         if self.stage is not None and part:

@@ -17,7 +17,7 @@ from ..names import clean
 from ..scene import Scene
 from ..stage import Stage
 from ..theme import theme
-from .facts import Fact, facts
+from .facts import Fact, facts, original
 from .figure import figure
 from .walk import Frame, backward, walk
 
@@ -91,11 +91,19 @@ def _data(
     return dict(
         title=clean(scene.title), T=stage.T if stage is not None else len(drawn), shown=drawn, kinds=kinds,
         nodes={k: f.as_json() for k, f in known.items()},
-        lines=[dict(key=e.key, source=e.source, sink=e.sink, kind=e.kind) for e in scene.lines],
+        lines=_lines(scene),
         walks=[[vars(f) for f in w] for w in walks],
         back=[vars(f) for f in (backward(stage) if stage is not None else ())],
         paths=[vars(p) for p in paths],
     )  # fmt: skip
+
+
+def _lines(scene: Scene) -> list[dict[str, str]]:
+    """The lines; a box that is drawn again at the beginning of a row comes from the one before."""
+    keys = {b.key for b in scene.boxes if b.lies_in is None}
+    copies = sorted(k for k in keys if original(k) != k and original(k) in keys)
+    again = [dict(key=f"{k}-again", source=original(k), sink=k, kind="again") for k in copies]
+    return [dict(key=e.key, source=e.source, sink=e.sink, kind=e.kind) for e in scene.lines] + again
 
 
 def _script_safe(data: Any) -> Markup:
@@ -107,9 +115,9 @@ def _script_safe(data: Any) -> Markup:
 def _rows(scene: Scene, known: dict[str, Fact]) -> list[dict[str, str]]:
     """The table: each box, and the names of the boxes that it reads."""
     into: dict[str, list[str]] = defaultdict(list)
-    for e in scene.lines:
-        if "grad" not in e.kind.split():
-            into[e.sink].append(e.source)
+    for e in _lines(scene):
+        if "grad" not in e["kind"].split():
+            into[e["sink"]].append(e["source"])
     return [
         dict(
             name=f.name, word=f.word, step="" if f.step is None else str(f.step), shape=f.shape, norm=f.norm,
