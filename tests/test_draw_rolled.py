@@ -23,14 +23,18 @@ def drawn(scene: Scene) -> Counter:
     return Counter((b.kind, b.text) for b in scene.boxes if b.key.startswith("t1-"))
 
 
-@pytest.mark.parametrize("name", ALL)
+QUICK = {"rnn", "lstm", "torch_gru", "minimal_gated", "layer_norm_lstm", "leaky_deep"}
+EACH = [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in ALL]
+
+
+@pytest.mark.parametrize("name", EACH)
 def test_every_cell_rolled_obeys_the_laws(name: str):
     for level in ("gates", "ops") if name in ("lstm", "gru", "multiplicative") else ("gates",):
         scene = mg.draw(ALL[name], 7, level=level, rolled=True).scene
         assert {law: found[:3] for law, f in LAWS.items() if (found := f(scene))} == {}
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", EACH)
 def test_each_state_goes_back_through_one_delay_and_nothing_is_merged(name: str):
     cell = ALL[name]
     scene = mg.draw(cell, 7, rolled=True).scene

