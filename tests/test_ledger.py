@@ -240,7 +240,9 @@ def test_the_rows_of_a_loss_add_up_to_its_gradient(name: str, kind: str):
             continue  # the read-out is not in these losses
         book = ledger(r, loss, wrt)
         np.testing.assert_allclose(book.total, book.gradient, rtol=1e-12, atol=1e-14)
-        assert any(row.step is None for row in book.rows) == (kind == "with weight decay" and wrt in c.params)
+        outside = kind == "with weight decay" and wrt in c.params
+        assert any(row.step is None for row in book.rows) == outside
+        assert ("+ what is outside the steps" in str(book)) == outside
 
 
 def test_a_step_of_a_loss_gets_what_the_states_after_it_read():
@@ -252,7 +254,7 @@ def test_a_step_of_a_loss_gets_what_the_states_after_it_read():
     assert {row.step: row.value for row in book.rows} == pytest.approx(
         {3: 2 * of_two[3], 2: 2 * of_two[2], 1: 2 * of_two[1] + one.rows[0].value}
     )
-    assert "δᵢ = Σₜ gₜ bₜ⋯bᵢ₊₁ over t ≥ i" in str(book)
+    assert "Σᵢ δᵢ aᵢ, with δᵢ = Σₜ gₜ bₜ⋯bᵢ₊₁ over t ≥ i" in str(book)
 
 
 # ---- what can be asked of it ---------------------------------------------------------------------

@@ -44,11 +44,12 @@ def identity(book: Ledger) -> str:
     """The formula that the rows are the terms of."""
     name, T = heading(book), subscript(book.at)
     front, last = "" if book.of_state else f"g{T} ", reads_last_only(book)
+    more = " + what is outside the steps" if book.pieces.outside else ""
     if book.wrt in book.run.cell.states:
         return f"{name} = {front}b{T}⋯b₁" if last else f"{name} = Σₜ gₜ bₜ⋯b₁"
     if last:
-        return f"{name} = Σᵢ {front}b{T}⋯bᵢ₊₁ aᵢ"
-    return f"{name} = Σᵢ δᵢ aᵢ with δᵢ = Σₜ gₜ bₜ⋯bᵢ₊₁ over t ≥ i"
+        return f"{name} = Σᵢ {front}b{T}⋯bᵢ₊₁ aᵢ{more}"
+    return f"{name} = Σᵢ δᵢ aᵢ{more}, with δᵢ = Σₜ gₜ bₜ⋯bᵢ₊₁ over t ≥ i"
 
 
 def letters(book: Ledger) -> list[str]:
