@@ -420,6 +420,19 @@ def test_a_page_of_two_cells_has_no_walk_and_lights_a_step_of_both(browser, tmp_
 
 
 @pytest.mark.slow
+def test_names_are_text_in_the_browser_too(browser, tmp_path: Path):
+    evil = "</script><b onmouseover=alert(1)>\"'\\ <!-- &amp; "
+    picture = mg.draw(CELLS["rnn"], 2, values=True, title=evil)
+    browser.get_log("browser")
+    page = Page(browser, picture.html([Highlight(evil, ("s0-0",), evil)]), tmp_path)
+    page.driver.find_element("css selector", "#paths button").click()
+    assert page.heading == evil
+    assert page.run("return document.querySelectorAll('b, [onmouseover]').length") == 0
+    assert page.run("return document.querySelector('h1').textContent") == evil
+    assert browser.get_log("browser") == []
+
+
+@pytest.mark.slow
 def test_without_scripts_the_picture_and_its_table_are_there(opened, browser):
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:

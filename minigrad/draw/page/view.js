@@ -128,8 +128,8 @@ function listenToThePointer() {
 }
 
 function firstView() {
-  const all = stage.clientWidth / widest();  // a long picture begins at its left end
-  const s = all > READABLE ? all : Math.min(FIRST, stage.clientHeight / whole.h);
+  const all = stage.clientWidth / widest();  // a long picture begins at its left end, a tall one at its top
+  const s = all > READABLE ? all : Math.min(FIRST, Math.max(stage.clientHeight / whole.h, stage.clientWidth / whole.w));
   Object.assign(view, { x: whole.x, y: whole.y, w: stage.clientWidth / s });
   draw();
 }
