@@ -389,3 +389,20 @@ def test_wrong_usage_of_the_command_is_named(args: str, message: str, capsys, tm
     assert (status, out) == (2, "")
     assert message in " ".join(err.split())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_loss_that_reads_a_step_past_its_states_says_so():
+    r, lstm = run(CELLS["rnn"].then(affine), 3), run(CELLS["lstm"], 2)
+    with mg.engine.core.recording("all"):
+        loss = (r.outputs[-1] ** 2).sum()
+        same = ((r.states[-1][0] @ r.params["W_hq"] + r.params["b_q"]) ** 2).sum()
+        gates = sum(n.sum() for n in lstm.nodes if n.name == "F")
+    one, two = ledger(r, loss, "U"), ledger(r, same, "U")  # an output is read through the state
+    assert one.delta == pytest.approx(two.delta)
+    assert [row.norm for row in one.rows] == pytest.approx([row.norm for row in two.rows])
+    assert "∂L/∂U = Σᵢ g₃ b₃⋯bᵢ₊₁ aᵢ" in str(one)
+    assert re.search(r"\n +3  d₃ ", str(ledger(r, loss, "W_hq")))
+    text = str(ledger(lstm, gates, "W_xf"))
+    assert "∂L/∂W_xf = Σᵢ δᵢ aᵢ + dᵢ" in text
+    assert "dᵢ: what L reads of step i past (H, C)ᵢ" in text
+    assert "δ₁·a₁ + d₁" in text

@@ -55,6 +55,7 @@ class Piece:
     def __init__(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
         self.inputs = list({t.id: t for t in inputs}.values())
         self.outputs = list({t.id: t for t in outputs}.values())
+        self.at = [t.id for t in self.inputs]
         self.program = between(self.inputs, self.outputs)
         self._pull: Callable | None = None
 
@@ -86,7 +87,8 @@ class Piece:
 class Pieces:
     """An unrolled cell cut at its states: `tail` is what `of` makes of the run, `steps[j]` is step j.
 
-    steps[0] makes the initial states. extra[j]: what `of` reads of step j, be it a state or not.
+    steps[0] makes the initial states. extra[j]: what `of` reads of step j, be it a state or not; besides[j]:
+    whether that reaches the step by another way than through the states after it.
     """
 
     def __init__(self, run: Unrolled, of: Tensor, wrt: Tensor, at: int) -> None:
@@ -108,6 +110,14 @@ class Pieces:
         self.touched = [
             bool(p.moved({t.id for t in ([wrt] if j == 0 else own)})) for j, p in enumerate(self.steps)
         ]
+        self.readouts = [Piece([], [])] + [self._readout(j, own) for j in range(1, at + 1)]
+        self.besides = [bool(p.moved(set(p.at) - set(self.states(j)))) for j, p in enumerate(self.readouts)]
+
+    def _readout(self, j: int, own: list[Tensor]) -> Piece:
+        """From the states after step j to what else `of` reads of the step, such as an output."""
+        after, states = self.run.states[j], set(self.states(j))
+        read = [t for t in self.extra[j] if t.id not in states]
+        return Piece([*after, *self.run.states[j - 1], *own] if read else [], read)
 
     def states(self, j: int) -> list[int]:
         """The ids of the states after step j."""

@@ -49,7 +49,8 @@ def terms(pieces: Pieces, highway: int | None) -> Terms:
         chain: dict[str, Cots] = {"highway": {}, "other": {}}
         for j in range(n - 1, -1, -1):
             entering = {t.id: begun[t.id] for t in pieces.extra[j]}
-            square[j] += _square([entering, *chain.values()], pieces.states(j))
+            outputs = pieces.readouts[j](entering)
+            square[j] += _square([entering, outputs, *chain.values()], pieces.states(j))
             if not (j or pieces.touched[0]):
                 break
             found = {"direct": pieces.steps[j](entering)}

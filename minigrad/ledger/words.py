@@ -23,7 +23,7 @@ def heading(book: Ledger) -> str:
 
 def reads_last_only(book: Ledger) -> bool:
     """Whether what is differentiated reads the last step and no other."""
-    return not any(book.pieces.extra[:-1])
+    return not any(book.pieces.extra[:-1]) and not any(book.pieces.besides)
 
 
 def product(book: Ledger, row: Row) -> str:
@@ -32,7 +32,10 @@ def product(book: Ledger, row: Row) -> str:
         return "outside the steps"
     own = [] if book.wrt in book.run.cell.states else [f"a{subscript(row.step)}"]
     if not reads_last_only(book):
-        return "·".join([f"δ{subscript(row.step)}", *own])
+        more = f" + d{subscript(row.step)}" if book.pieces.besides[row.step] else ""
+        if more and own and row.step not in book.entries:
+            return more.removeprefix(" + ")
+        return "·".join([f"δ{subscript(row.step)}", *own]) + more
     front = [] if book.of_state else [f"g{subscript(book.at)}"]
     b = [f"b{subscript(j)}" for j in range(book.at, row.step, -1)]
     if len(b) > LONGEST:
@@ -49,6 +52,8 @@ def identity(book: Ledger) -> str:
         return f"{name} = {front}b{T}⋯b₁" if last else f"{name} = Σₜ gₜ bₜ⋯b₁"
     if last:
         return f"{name} = Σᵢ {front}b{T}⋯bᵢ₊₁ aᵢ{more}"
+    if any(book.pieces.besides):
+        return f"{name} = Σᵢ δᵢ aᵢ + dᵢ{more}"
     return f"{name} = Σᵢ δᵢ aᵢ{more}, with δᵢ = Σₜ gₜ bₜ⋯bᵢ₊₁ over t ≥ i"
 
 
@@ -59,8 +64,11 @@ def letters(book: Ledger) -> list[str]:
     lines = [f"bⱼ = ∂{s}ⱼ/∂{s}ⱼ₋₁"]
     if book.wrt not in states:
         lines.append(f"aᵢ = ∂{s}ᵢ/∂{pretty(book.wrt)} with {s}ᵢ₋₁ held fixed")
-    if not book.of_state:
-        lines.append(f"gₜ = ∂{pretty(book.name)}/∂{s}ₜ, what it reads of step t itself")
+    L = pretty(book.name)
+    if any(book.pieces.besides):
+        lines += [f"δᵢ = ∂{L}/∂{s}ᵢ, through all later steps", f"dᵢ: what {L} reads of step i past {s}ᵢ"]
+    elif not book.of_state:
+        lines.append(f"gₜ = ∂{L}/∂{s}ₜ, what it reads of step t itself")
     return lines
 
 
@@ -70,7 +78,7 @@ def jacobians(book: Ledger) -> list[tuple[str, str]]:
     from ..prove import derive
 
     try:
-        return [(x.note, x.right.code) for x in derive(book.run.cell).jacobians]
+        return [(x.note, x.right.code) for x in derive(book.run.cell).jacobians if x.note.endswith("[t-1]")]
     except (ValueError, TypeError, NotImplementedError):
         return []
 
