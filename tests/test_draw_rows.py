@@ -200,6 +200,10 @@ def test_one_run_of_a_network_alone_has_its_own_operations_only():
 def test_long_rows_have_gaps():
     scene = mg.draw([CELLS["rnn"]] * 3, 60, values=True).scene
     assert [b.key for b in scene.boxes if b.kind == "gap"] == [f"r{i}-gap-2" for i in (1, 2, 3)]
+    marks = sorted((int(b.key.split("-")[2]), b.x) for b in scene.boxes if re.fullmatch(r"chart-r2-\d+", b.key))
+    assert [t for t, _ in marks] == list(range(61))  # the chart has no gap
+    np.testing.assert_allclose(np.diff([x for _, x in marks]), (marks[-1][1] - marks[0][1]) / 60)
+    assert any("from step 0 to 60, log scale" in a.text for a in scene.labels)
     assert broken(scene) == {}
 
 

@@ -10,7 +10,6 @@ from .stage import Pen
 
 HEIGHT = 110.0
 WIDE = 2200.0  # points; in a wider picture the chart is larger, so that it is read when all is seen
-MOST = 14  # decades
 INKS = ("gate0", "gate1", "gate2", "gate3", "gate4", "gate5")
 SHAPES = ("ellipse", "box", "rounded")  # a second cue beside the colour
 
@@ -23,19 +22,19 @@ class Curve:
     points: tuple[tuple[int, float, float], ...]
 
 
-def draw_chart(pen: Pen, curves: list[Curve], low: float) -> None:
+def draw_chart(pen: Pen, curves: list[Curve], low: float, when: str) -> None:
     """Axis, legend and curves, from y = low upwards; nothing without a positive finite norm."""
     known = [v for c in curves for _, _, v in c.points if math.isfinite(v) and v > 0]
     if not known:
         return
     top = math.ceil(math.log10(max(known)) - 1e-9)
-    decades = max(1, min(MOST, top - math.floor(math.log10(min(known)))))
+    decades = max(1, top - math.floor(math.log10(min(known))))
     xs = [x for c in curves for _, x, _ in c.points]
     chart = _Chart(pen, min(xs) - 20, max(xs) + 20, low, top, decades)
     chart.axis()
     for i, c in enumerate(curves):
         chart.curve(i, c)
-    chart.legend([c.name for c in curves])
+    chart.legend([c.name for c in curves], when)
 
 
 class _Chart:
@@ -45,7 +44,7 @@ class _Chart:
 
     def y(self, exponent: float) -> float:
         """Height of 10**exponent."""
-        return self.low + HEIGHT * self.scale * max(0.0, 1 - (self.top - exponent) / self.decades)
+        return self.low + HEIGHT * self.scale * (1 - (self.top - exponent) / self.decades)
 
     def axis(self) -> None:
         """A line for a power of ten, at most seven of them."""
@@ -70,10 +69,10 @@ class _Chart:
                               2.0 * self.scale, arrow=False, kind="grad chart", tip=tip)  # fmt: skip
             before = key, at
 
-    def legend(self, names: list[str]) -> None:
+    def legend(self, names: list[str], when: str) -> None:
         """What is shown, and the mark of each run."""
         y, x = self.y(self.top) + 22 * self.scale, self.left
-        x += self.text("chart-title", x, y, "‖∂L/∂sₜ‖ of all states after each step, log scale", "ink", 11)
+        x += self.text("chart-title", x, y, f"‖∂L/∂sₜ‖ of all states {when}, log scale", "ink", 11)
         for i, name in enumerate(names):
             x += 28 * self.scale
             self.mark(f"chart-legend-{i + 1}", x, y, i, name)

@@ -29,6 +29,7 @@ from .unlike import notes
 ONCE = ("vanished-words", "exploded-words", "scale-0", "said")  # labels that are not said in each row
 APART = 30.0  # between rows, and room for a caption
 TOP_CHART = 26.0
+POINTS = 101  # of a curve, at most
 
 
 @dataclass
@@ -196,16 +197,24 @@ def _add(scene: Scene, row: Row, prefix: str) -> None:
 
 
 def _chart(pen: Pen, rows: list[Row]) -> None:
-    """The gradient of the whole state by time, one curve for each row, above all rows."""
+    """The gradient of the whole state by time, one curve for each row, above all rows.
+
+    Over the columns; where these have gaps, over a time axis of its own, with all steps or POINTS of them.
+    """
+    T = max(row.stage.T for row in rows)
+    left, right = (f(row.stage.state_x(t) for row in rows for t in row.stage.stops) for f in (min, max))
+    whole = any(row.stage.gaps for row in rows)
     curves = []
     for row in rows:
-        points = []
-        for t in row.stage.stops:
-            norms = [n for s in row.stage.rec.carried[t] if (n := row.stage.norm(s)) is not None]
+        stage, points = row.stage, []
+        for t in np.unique(np.linspace(0, stage.T, POINTS).round().astype(int)) if whole else stage.stops:
+            norms = [n for s in stage.rec.carried[t] if (n := stage.norm(s)) is not None]
             if norms:
-                points.append((t, row.stage.state_x(t), math.sqrt(sum(n * n for n in norms))))
+                x = left + (right - left) * t / T if whole else stage.state_x(t)
+                points.append((int(t), float(x), math.sqrt(sum(n * n for n in norms))))
         curves.append(Curve(row.caption, tuple(points)))
-    draw_chart(pen, curves, pen.scene.bounds()[3] + TOP_CHART)
+    when = f"from step 0 to {T}" if whole else "after each step"
+    draw_chart(pen, curves, pen.scene.bounds()[3] + TOP_CHART, when)
 
 
 def _describe(rows: list[Row], found: Sequence[Read], others: Sequence[tuple[int, int]]) -> str:
