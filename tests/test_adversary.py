@@ -12,7 +12,11 @@ from numpy import ndarray
 import minigrad as mg
 from minigrad import cell, relu, sigmoid, tanh
 from minigrad.cells import CELLS
+from minigrad.domains.exact import array
+from minigrad.domains.generators import fresh
+from minigrad.domains.sizes import Undecided
 from minigrad.prove import check_backward, compare
+from minigrad.prove.anysize import step_lemma
 from minigrad.prove.backward.numpyops import Unsupported
 from minigrad.prove.certificate import certificate
 from minigrad.prove.effects import ImpureError
@@ -190,3 +194,25 @@ def counts_on_itself(dh, h_next, i):
 def test_what_keeps_count_out_of_sight_is_refused(fn, what):
     with pytest.raises(ImpureError, match=f"changes {what}; it must do nothing but compute"):
         check_backward(CELLS["rnn"], fn)
+
+
+# ---- prove: powers that would take for ever -------------------------------------------------------------
+def test_a_huge_power_of_one_gate_is_proved():
+    @rnn_like
+    def powered(h, /, x, *, W, U, b):
+        return tanh(x @ W + h @ U + b) ** 100_000_000
+
+    assert step_lemma(powered).verdict == "proved"
+
+
+def test_a_huge_power_of_a_sum_is_undecided_and_does_not_hang(monkeypatch):
+    monkeypatch.setattr("minigrad.prove.opaque.MOST_PRODUCTS", 1000)
+
+    @rnn_like
+    def powered(h, /, x, *, W, U, b):
+        return (x @ W + h @ U + b) ** 60
+
+    with pytest.raises(Undecided, match=r"formulas of more than 1000 products \(in .*test_adversary.py"):
+        step_lemma(powered)
+    with fresh(), pytest.raises(OverflowError, match="a product of more than 2000000 terms is out of reach"):
+        array("u", 6).sum() ** 60

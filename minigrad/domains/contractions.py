@@ -22,6 +22,7 @@ Factors = dict[tuple[str, tuple[int, ...]], int]  # (tensor, indices) -> power
 Monomial = tuple[tuple, tuple[str, ...]]  # (sorted factors, dimensions of the bound indices 0, 1, ...)
 DELTA = "delta"
 ONE: Monomial = ((), ())
+FACTOR = 1 / 64  # of the work of a product: a factor, in each order of the bound indices that is tried
 
 
 class TooLong(RuntimeError):
@@ -43,6 +44,12 @@ def budget(products: int) -> Iterator[None]:
         yield
     finally:
         _WORK.left = before
+
+
+def _spend(products: float) -> None:
+    _WORK.left -= products
+    if _WORK.left < 0:
+        raise TooLong("formulas of too many products")
 
 
 class Sum:
@@ -113,6 +120,10 @@ class Sum:
 
     def power(self, n: int) -> Sum:
         """The sum to a natural power."""
+        if len(self.terms) == 1:
+            (((fs, dims), c),) = self.terms.items()
+            if n and not dims and not any(name == DELTA for (name, _), _ in fs):
+                return Sum({(tuple((f, p * n) for f, p in fs), ()): c**n})
         out = Sum.number(1)
         for _ in range(n):
             out = out * self
@@ -183,9 +194,7 @@ def normal(factors: Factors, dims: dict[int, str]) -> Monomial:
 
     dims: dimension of each bound index.
     """
-    _WORK.left -= 1
-    if _WORK.left < 0:
-        raise TooLong("formulas of too many products")
+    _spend(1)
     if not all(factors.values()):
         factors = {k: p for k, p in factors.items() if p}
     if any(name == DELTA for name, _ in factors):
@@ -200,6 +209,7 @@ def normal(factors: Factors, dims: dict[int, str]) -> Monomial:
             del factors[size]
     best = None
     for order in _orders(factors, dims):
+        _spend(FACTOR * len(factors))
         names = {v: k for k, v in enumerate(order)}
         key = tuple(
             sorted([((name, tuple([names.get(i, i) for i in idx])), p) for (name, idx), p in factors.items()])

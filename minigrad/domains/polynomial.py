@@ -26,6 +26,8 @@ from .symbols import exact
 MAX_POWER = (1 << BITS - 2) - 1  # so that a product of two monomials never runs over a digit
 DIVISOR = "no divisor is 0"
 
+MOST_PRODUCTS = 2_000_000  # of terms, in one product: a second
+
 
 class Poly:
     """A polynomial (with negative powers allowed); immutable. Sums and products with numbers are exact."""
@@ -81,6 +83,8 @@ class Poly:
             return ZERO
         if len(other.terms) == 1 and 0 in other.terms:
             return self.scale(other.terms[0])
+        if len(self.terms) * len(other.terms) > MOST_PRODUCTS:
+            raise OverflowError(f"a product of more than {MOST_PRODUCTS} terms is out of reach of exact formulas")
         (a, below_a), (b, below_b) = _integral(self.terms), _integral(other.terms)
         out: dict[int, Any] = {}
         for ka, ca in a.items():

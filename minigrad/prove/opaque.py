@@ -9,8 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..cells.cell import Cell, Size
-from ..domains.sizes import INDICES, NUMBERS, Blocks, Sized, array
+from ..domains.contractions import TooLong, budget
+from ..domains.sizes import INDICES, NUMBERS, Blocks, Sized, Undecided, array
 from ..engine.core import Tensor, leaf, recording
+from .layer import whose_line
+
+MOST_PRODUCTS = 20_000  # of a cell's own formulas: 1 to 3 s
 
 
 def blocks(size: Size, case: Mapping[str, Blocks]) -> Blocks:
@@ -60,7 +64,11 @@ def token_inputs(cell: Cell) -> tuple[str, ...]:
 
 
 def step_outputs(cell: Cell, args: dict[str, Tensor]) -> list[Tensor]:
-    """The new states, and the output if it is another tensor."""
-    result = cell.fn(*(args[k] for k in cell.states + cell.inputs), **{k: args[k] for k in cell.params})
+    """The new states, and the output if it is another tensor. Raises Undecided if their formulas grow too long."""
+    try:
+        with budget(MOST_PRODUCTS):
+            result = cell.fn(*(args[k] for k in cell.states + cell.inputs), **{k: args[k] for k in cell.params})
+    except TooLong as e:
+        raise Undecided(f"formulas of more than {MOST_PRODUCTS} products{whose_line(e)}") from None
     new, y = cell.outputs(result)
     return [*new, *([y] if all(y is not s for s in new) else [])]
