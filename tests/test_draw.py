@@ -25,7 +25,7 @@ from minigrad.draw.graph import of_tensors
 from minigrad.draw.names import clean, fit, pretty, text_width
 from minigrad.draw.scene import Box
 from minigrad.draw.steps import of_unrolled
-from minigrad.draw.theme import N_GATES, THEMES, contrast
+from minigrad.draw.theme import THEMES
 from minigrad.engine.core import recording
 from minigrad.engine.watch import Watch
 
@@ -440,29 +440,6 @@ def test_text_from_the_user_stays_text(text: str, engine: str):
 def test_text_is_cut_to_its_place(text: str):
     for width in (10, 40, 200):
         assert text_width(fit(text, width, 10), 10) <= max(width, text_width("…", 10))
-
-
-# ---- themes --------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", THEMES)
-def test_text_has_a_contrast_of_at_least_4_5(name: str):
-    c = THEMES[name]
-    filled = [*(f"gate{i}" for i in range(N_GATES)), "plain", "gradient"]
-    pairs = [("on_gate", f) for f in filled] + [
-        ("ink", b) for b in ("paper", "state", "op", "param", "frame")
-    ]
-    pairs += [("soft", b) for b in ("state", "gate_inside", "frame")] + [
-        ("gradient", b) for b in ("paper", "state", "param")
-    ]
-    pairs += [(f"gate{i}", "gate_inside") for i in range(N_GATES)]
-    assert {(a, b): round(contrast(c[a], c[b]), 2) for a, b in pairs if contrast(c[a], c[b]) < 4.5} == {}
-
-
-def test_a_theme_changes_colours_only():
-    light, dark = (mg.draw(CELLS["lstm"], 2, theme=t) for t in ("light", "dark"))
-    assert light.scene == dark.scene
-    assert light.dot != dark.dot
-    bare = [re.sub(r"#[0-9A-Fa-f]{6,8}", "#", p.dot) for p in (light, dark)]
-    assert bare[0] == bare[1]
 
 
 # ---- files ---------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ from minigrad.draw.equations import Equations
 from minigrad.draw.names import text_width
 
 ALL = {**CELLS, **STRANGERS}
+FEW = ("rnn", "gru", "lstm", "multiplicative", "minimal_gated")  # the others are slow to lay out
+EVERY = [n if n in FEW else pytest.param(n, marks=pytest.mark.slow) for n in sorted(ALL)]
 
 
 def broken(scene: Scene) -> dict[str, list]:
@@ -20,7 +22,7 @@ def broken(scene: Scene) -> dict[str, list]:
 
 
 # ---- steps ---------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", sorted(ALL))
+@pytest.mark.parametrize("name", EVERY)
 def test_a_step_is_one_box_between_the_states_of_the_step_that_it_stands_for(name: str):
     one, gates = (draw(ALL[name], 3, level=level, values=True).scene for level in ("steps", "gates"))
     assert [b.key for b in one.boxes if b.kind.startswith("cell")] == ["t1-cell", "t2-cell", "t3-cell"]
@@ -62,7 +64,7 @@ def test_the_box_has_the_cells_name_and_20_steps_are_narrower_than_their_gates()
 
 
 # ---- symbols -------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", sorted(ALL))
+@pytest.mark.parametrize("name", EVERY)
 def test_every_part_has_the_equation_of_its_own_step(name: str):
     picture = draw(ALL[name], 2, level="symbols")
     rec, scene = picture.stage.rec, picture.scene
