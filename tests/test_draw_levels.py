@@ -56,6 +56,10 @@ def test_one_rail_carries_all_parameters_and_its_tap_all_shares():
         assert f"{numbers.tap([t], group):.3e}" in e.tip
 
 
+def test_the_box_leaves_room_for_larger_type():
+    assert broken(draw(CELLS["gru"], 2, level="steps", values=True, theme="slide").scene) == {}
+
+
 def test_the_box_has_the_cells_name_and_20_steps_are_narrower_than_their_gates():
     steps, gates = (draw(CELLS["lstm"], 20, level=level).scene for level in ("steps", "gates"))
     assert {a.text for a in steps.labels if a.key.endswith("cell-name")} == {"lstm"}

@@ -51,8 +51,25 @@ def differs() -> Picture:
     return mg.draw(mg.unroll(blinking, blinking.zero_state(1, n=5), xs, blinking.init(0, n=5, d=3)))
 
 
+def truncated() -> Picture:
+    """A gradient that is cut every two steps, of an LSTM with saturated gates."""
+    c, xs = mg.cells.lstm, 4 * np.random.default_rng(0).standard_normal((4, 1, 4))
+    return mg.draw(mg.unroll(c, c.zero_state(1, n=5), xs, c.init(0, n=5, d=4)), values=True, truncate=2)
+
+
+def steps() -> Picture:
+    """One box for each step, on a slide."""
+    return mg.draw(mg.cells.gru, 6, level="steps", gradients=True, theme="slide")
+
+
+def symbols() -> Picture:
+    """The equations in the parts, in an SVG that follows its reader."""
+    return mg.draw(mg.cells.lstm, 1, level="symbols", theme="auto")
+
+
 PICTURES = {
     "compared": compared, "rolled": rolled, "layers": layers, "encoder-decoder": encoder_decoder, "differs": differs,
+    "truncated": truncated, "steps": steps, "symbols": symbols,
 }  # fmt: skip
 
 

@@ -19,11 +19,11 @@ def closed(steps: Sequence[StepLayout], name: str, sizes: Sizes) -> list[StepLay
     params = tuple(sorted({i for s in steps for p in s.drawn.parts.values() for i in p.params}))
     inputs = max(len([k for k in s.spots if k[0] == "x"]) for s in steps)
     wide = max(text_width(name, NAME, True) * sizes.op / 19 + 20, inputs * (sizes.input[0] + 8) + 24, 72.0)
-    return [_closed(s, name, params, wide) for s in steps]
+    return [_closed(s, name, params, wide, sizes) for s in steps]
 
 
-def _closed(s: StepLayout, name: str, params: tuple[int, ...], wide: float) -> StepLayout:
-    low, high = s.frame[0] + 10, s.frame[1] - 24
+def _closed(s: StepLayout, name: str, params: tuple[int, ...], wide: float, sizes: Sizes) -> StepLayout:
+    low, high = s.frame[0] + 10, s.frame[1] - 4 - 16.5 * sizes.op / 19  # room for the heading
     left, right = MARGIN, MARGIN + wide
     spots = {CELL: Spot((left + right) / 2, (low + high) / 2, wide, high - low)}
     paths: list[Path] = []
