@@ -18,6 +18,9 @@ from minigrad.engine.core import recording
 
 ALL = {**CELLS, **STRANGERS, **{f"own {name}": cell for name, cell in OWN.items()}}
 
+LARGE = ("peephole_lstm", "three_states", "own peephole_lstm", "own kinks", "own smooth_mixture")
+MARKED = [pytest.param(name, marks=pytest.mark.slow if name in LARGE else []) for name in ALL]
+
 
 def broken(scene: Scene) -> dict[str, list]:
     """The laws that a scene breaks, with the first places."""
@@ -58,8 +61,13 @@ CROSSINGS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("level", ["gates", "ops"])
-@pytest.mark.parametrize("name", ALL)
+CASES = [
+    pytest.param(name, level, marks=pytest.mark.slow if level == "ops" and name in LARGE else [])
+    for name in ALL for level in ("gates", "ops")
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "level"), CASES)
 def test_every_cell_obeys_the_laws_and_its_wires_cross_no_more_than_this(name: str, level: str):
     picture = mg.draw(ALL[name], 2, level=level)
     assert broken(picture.scene) == {}
@@ -85,7 +93,7 @@ def _shares(u: Unrolled) -> list[dict[str, np.ndarray]]:
     ]
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", MARKED)
 def test_a_tap_is_as_wide_as_the_log_of_its_steps_share_of_the_gradient(name: str):
     u = example_run(ALL[name], 4, 0)
     shares = _shares(u)
