@@ -79,5 +79,8 @@ def test_what_cannot_be_rolled_is_refused():
         mg.draw(y, rolled=True)
     with pytest.raises(ValueError, match="rolled=True draws one step for all, so it has no numbers"):
         mg.draw(CELLS["rnn"], rolled=True, values=True)
+    for option in ({"gradients": True}, {"truncate": 2}, {"wrap": 500.0}, {"show": [1]}, {"lens": 2}):
+        with pytest.raises(ValueError, match="rolled=True draws one step, so gradients, truncate, wrap, show and lens"):
+            mg.draw(CELLS["rnn"], rolled=True, **option)
     with pytest.raises(ValueError, match="are for one run; draw these runs one by one"):
         mg.draw([CELLS["rnn"], CELLS["gru"]], rolled=True)

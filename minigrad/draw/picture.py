@@ -180,6 +180,8 @@ def draw(
 
         scene, check = compose_runs(runs, options, loss, wanted, title, choose)
         return Picture(scene, theme, check)
+    if rolled and (gradients or not (truncate is wrap is show is lens is None)):
+        raise ValueError("draw: rolled=True draws one step, so gradients, truncate, wrap, show and lens say nothing")
     what = what if runs is None else next(iter(runs.values()))
     rec, name = _recording(what, steps, seed, loss, wanted)
     options = replace(options, name=name)
