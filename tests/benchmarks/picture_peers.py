@@ -153,7 +153,7 @@ def main(peer: str, T: int, folder: Path) -> None:
     Path(f"{name}.svg").write_bytes(svg)
     print(json.dumps({"svg": clock() - made, "bytes": len(svg)}), flush=True)
     width, height = map(float, re.search(rb'width="([\d.]+)pt" height="([\d.]+)pt"', svg).groups())  # type: ignore[union-attr]
-    dpi = min(96.0, PIXELS * 72 / max(width, height))
+    dpi = min(96.0, (2 if engine == "neato" else 1) * PIXELS * 72 / max(width, height))  # ours are wide
     small = dot.replace("{", f"{{\n  dpi={dpi:.2f};\n", 1)
     png = graphviz.Source(small, engine=engine).pipe(format="png", quiet=True, **noop)
     Path(f"{name}.png").write_bytes(png)

@@ -70,6 +70,8 @@ def peer_table(folder: Path, lengths: tuple[int, ...] = LENGTHS) -> str:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         results = pool.map(lambda case, own: peer(*case, own), cases, folders)
     for (name, T), found in zip(cases, results, strict=True):
+        if not found and importlib.util.find_spec(NEEDS[name]) is not None:
+            lines.append(f"| {name} | {T} | | | | failed | |")
         if found:
             svg = (
                 f"{found['svg']:.2f} | {found['bytes'] / 1000:,.0f}"
