@@ -183,3 +183,24 @@ FAULTS = {
 def test_a_planted_fault_is_seen(law: str):
     scene = mg.draw(CELLS["lstm"], 1).scene
     assert LAWS[law](FAULTS[law](scene))
+
+
+def carried(names: str, code: str) -> mg.Cell:
+    """A cell of these states that returns `code`."""
+    scope: dict = {"tanh": mg.tanh}
+    exec(f"def passing({', '.join(names)}, /, x, *, W): return {code}", scope)
+    return mg.cell(**dict.fromkeys(names, "n"), x="n", W="n n")(scope["passing"])
+
+
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [
+        ("hc", "c, h"), ("hc", "c, tanh(h @ W + x)"), ("hc", "tanh(c @ W + x), h"), ("hc", "c, c"), ("hc", "h, h"),
+        ("hcd", "c, d, h"), ("hcd", "d, h, c"), ("hcd", "d, c, h"), ("hcd", "c, h, tanh(d @ W + x)"),
+        ("hcd", "tanh(d @ W + x), d, c"), ("hcde", "e, d, c, h"), ("hcde", "c, d, e, h"), ("hcde", "d, e, h, c"),
+    ],
+)  # fmt: skip
+def test_states_that_change_places_are_drawn(states: str, code: str):
+    c = carried(states, code)
+    for level in ("gates", "ops"):
+        assert broken(mg.draw(c, 2, level=level, values=True).scene) == {}

@@ -158,7 +158,7 @@ class _Layout:
         xs, ys = t.xs(range(len(t.xt))), t.ys(range(len(t.yt)), *apart)
         terminals, blocked = self._terminals()
         wires = self._wires()
-        grid = Grid(xs, ys, terminals, blocked)
+        grid = Grid(xs, ys, terminals, blocked, self._kept())
         grid.route(wires)
         used_x: set[int] = set()
         used_y: set[int] = set()
@@ -184,6 +184,18 @@ class _Layout:
         terminals["rail"] = Terminal(bottom, {}, {UP: 0.0}, 0, 0, 0.0)
         edges = {(x, y) for x in (0, len(self.tracks.xt) - 1) for y in range(len(self.tracks.yt))}
         return terminals, edges
+
+    def _kept(self) -> dict[tuple[int, int], str]:
+        """Room for states that change places: the first and last point of each line, for its own wires.
+
+        Else the first wire to turn onto another's line stands where that one has to leave it.
+        """
+        leaving, last = self.drawn.leaving, len(self.tracks.xt) - 2
+        if all(s is None or s[0] != "s" or s == f"s{k}" for k, s in enumerate(leaving)):
+            return {}
+        y = [self.tracks.row_track[self.plan.row[f"s{k}"]] for k in range(len(leaving))]
+        first = {(1, y[k]): f"s{k}" for k in range(len(leaving))}
+        return first | {(last, y[k]): s for k, s in enumerate(leaving) if s is not None}
 
     def _wires(self) -> list[Wire]:
         """Data wires first, the straight ones before the others; then the taps."""

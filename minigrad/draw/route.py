@@ -10,7 +10,7 @@ branches from itself.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -52,8 +52,10 @@ class Grid:
     """Tracks at nominal coordinates, what stands on them, and the wires drawn so far."""
 
     def __init__(
-        self, xs: list[float], ys: list[float], terminals: dict[str, Terminal], blocked: set[tuple[int, int]]
-    ) -> None:
+        self, xs: list[float], ys: list[float], terminals: dict[str, Terminal], blocked: set[tuple[int, int]],
+        kept: Mapping[tuple[int, int], str],
+    ) -> None:  # fmt: skip
+        """kept: points that only the wire from this source may use."""
         self.xs, self.ys, self.nx = xs, ys, len(xs)
         self.terminals = terminals
         self.step = (1, self.nx, -1, -self.nx)
@@ -62,9 +64,10 @@ class Grid:
         for key, t in terminals.items():
             for x, y in t.points:
                 self.owner[y * self.nx + x] = key
-        for x, y in blocked:
+        for x, y in (*blocked, *kept):
             if self.owner[y * self.nx + x] is None:
                 self.owner[y * self.nx + x] = ""
+        self.kept = {y * self.nx + x: source for (x, y), source in kept.items()}
         self.edge: dict[tuple[int, int], int] = {}  # (lower point, 0 flat | 1 upright) -> wire
         self.mine: dict[int, set[tuple[int, int]]] = {}  # wire -> its edges
         self.used: list[dict[int, int]] = [{} for _ in range(n)]  # point -> {wire: bits of directions}
@@ -193,7 +196,7 @@ class Grid:
                 if d in end.enter:
                     push(4 * q + d, at, c + end.enter[d] + into[q] * (d & 1), 0.0)
                 continue
-            if owner[q] is not None:
+            if owner[q] is not None and self.kept.get(q) != w.source:
                 continue
             if straight := used[q]:
                 upright = 0b0101 if d & 1 else 0b1010
