@@ -107,6 +107,26 @@ def test_a_kink_is_a_condition():
     assert "provided that no argument of relu" in str(found)
 
 
+@cell(h="n", x="n", s="n")
+def scaled(h, /, x, *, s):
+    return h * s + x
+
+
+@pytest.mark.parametrize(
+    ("one", "conditional"),
+    [
+        ("s / s", True), ("s * s**-1", True), ("s * np.reciprocal(s)", True), ("(s - x) / (s - x)", True),
+        ("np.exp(s) / np.exp(s)", False), ("(1 + s * s) / (s * s + 1)", False), ("6 / 6", False),
+    ],
+)  # fmt: skip
+def test_a_divisor_that_cancels_is_a_condition_unless_it_is_positive(one, conditional):
+    scope = {"np": np}
+    exec(f"def backward(dh, h, x, s): return {{'h': dh * s * ({one})}}", scope)
+    found = check_backward(scaled, scope["backward"])
+    assert found.verdict == "proved"
+    assert found.conditions == (("no divisor is 0",) if conditional else ())
+
+
 def right_but_for_one_example(dh, h_next, i):
     da = dh * (1 - h_next**2)
     return {"b": 2 * da.sum(0) if da.shape[0] == 1 else da.sum(0), "W": i.T @ da}

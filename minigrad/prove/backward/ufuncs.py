@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from ...domains.blocks import broadcast_axes
 from ...domains.contractions import ONE, Sum
+from ...domains.polynomial import DIVISOR
 from ...domains.sizes import SIZES, Sized
 from . import quotients
 from .numpyops import Unsupported
@@ -18,6 +19,7 @@ def _sigmoid(z: Sized) -> Sized:
 
 
 def _divide(a: Sized, b: Sized) -> Sized:
+    SIZES.needs_positive(b, DIVISOR)
     return _each_pair(quotients.divide, a, b)
 
 
