@@ -41,6 +41,30 @@ def test_a_right_backward_is_proved_however_it_is_written(name):
 def test_what_runs_at_fixed_sizes_only_is_proved_for_those_only():
     found = check_backward(*RIGHT["entry_by_entry"])
     assert "at size 2 of n, d and batch and no other, as the function cannot run on sizes" in found.statement
+    assert str(found).startswith(
+        "proved at size 2 only: entry_by_entry is the backward of rnn over one step, "
+    )
+    assert found.to_dict()["only"] == found.only == "at size 2 only"
+
+
+def scaled_at_every_size(dh, s):
+    return {"h": dh * s}
+
+
+def twice_entry_by_entry(dh):
+    dx = np.zeros(dh.shape)
+    for k in range(dh.shape[1]):
+        dx[:, k] = 2 * dh[:, k]
+    return {"x": dx}
+
+
+@pytest.mark.parametrize(
+    ("fn", "verdict"), [(scaled_at_every_size, "proved"), (twice_entry_by_entry, "refuted")]
+)
+def test_the_headline_names_no_size_where_every_size_is_judged_or_it_is_refuted(fn, verdict):
+    found = check_backward(scaled, fn)
+    assert (found.verdict, found.only) == (verdict, "")
+    assert str(found).startswith(f"{verdict}: ")
 
 
 @pytest.mark.parametrize("name", STEPS)

@@ -36,6 +36,8 @@ class BackwardCheck:
 
     verdict: proved | refuted | unknown. statement: what was judged, sizes and numbers of steps included.
     conditions: what is assumed besides. findings: one for each gradient that is certainly wrong.
+    only: "at size 2 only" for what is proved there alone, as a loop over entries is, else "". A check is true
+    if it is proved, at whatever sizes: ask for `found and not found.only` where every size is meant.
     """
 
     verdict: str
@@ -43,13 +45,14 @@ class BackwardCheck:
     findings: tuple[Finding, ...]
     conditions: tuple[str, ...]
     seconds: float
+    only: str = ""
 
     def __bool__(self) -> bool:
         return self.verdict == "proved"
 
     def __str__(self) -> str:
         notes = [f"provided that {c}" for c in self.conditions] if self.verdict == "proved" else []
-        said = f"{self.verdict}: {self.statement}".replace("; ", "\n")
+        said = f"{' '.join([self.verdict, self.only]).rstrip()}: {self.statement}".replace("; ", "\n")
         if any(f.T for f in self.findings):
             notes = [SEQUENCE]
         return "\n".join([said, *notes, *told(self.findings)])
@@ -57,8 +60,9 @@ class BackwardCheck:
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON types."""
         return {
-            "verdict": self.verdict, "statement": self.statement, "conditions": list(self.conditions),
-            "findings": [f.to_dict() for f in self.findings], "seconds": self.seconds,
+            "verdict": self.verdict, "only": self.only, "statement": self.statement,
+            "conditions": list(self.conditions), "findings": [f.to_dict() for f in self.findings],
+            "seconds": self.seconds,
         }  # fmt: skip
 
 
@@ -99,6 +103,7 @@ def check_backward(
         tuple(judge.findings),
         tuple(sorted(conditions | judge.conditions)),
         time.perf_counter() - start,
+        judge.only,
     )
 
 

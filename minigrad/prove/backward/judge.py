@@ -179,6 +179,11 @@ class Judge:
             )
 
     # ---- in words --------------------------------------------------------------------------------
+    @property
+    def only(self) -> str:
+        """The one size at which it is proved, in words, if not at every one."""
+        return f"at size {SMALL} only" if self.small and self.verdict == "proved" else ""
+
     def statement(self, spans: Sequence[int | None]) -> str:
         """What was judged."""
         reading, names = self.numbers.problem.reading, ", ".join(n for n in sizes_of(self.cell) if n != "b")
