@@ -351,3 +351,17 @@ def test_as_cell_guesses_nothing():
         as_cell(plain, h=np.zeros(3), x=np.zeros(2))
     with pytest.raises(TypeError, match=r"examples for \['b'\], which are not its arguments"):
         as_cell(plain, h=np.zeros(3), x=np.zeros(2), W=np.zeros((2, 3)), b=np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    "run", [lambda c: c(mg.randn(2, 3), mg.randn(2, 4), W=mg.randn(4, 3)), mg.draw], ids=["called", "drawn"]
+)
+def test_a_function_of_numpy_in_a_cell_is_refused_with_what_to_call_and_its_line(run):
+    @cell(h="n", x="d", W="d n")
+    def of_numpy(h, /, x, *, W):
+        return np.tanh(x @ W + h)
+
+    with pytest.raises(
+        TypeError, match=r"call minigrad's function of that name \(in .*test_cells.*np\.tanh\(x @ W"
+    ):
+        run(of_numpy)

@@ -14,6 +14,7 @@ returns its new state(s), in order, and after them, if it has a read-out, its ou
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +47,19 @@ class Cell:
         """The new state(s) (and the output, if there is a read-out). Raises as `dims`."""
         k = len(self.states)
         self.dims(args[:k], args[k:], params)
-        return self.fn(*args, **params)
+        return self._run(args, params)
+
+    def _run(self, args: Sequence[Any], params: Mapping[str, Any]) -> Any:
+        """What the cell's own code returns. Raises TypeError with its line where it calls a ufunc of numpy."""
+        try:
+            return self.fn(*args, **params)
+        except TypeError as e:
+            if "does not support ufuncs" in str(e):
+                at = traceback.extract_tb(e.__traceback__)[-1]  # a ufunc has no frame of its own
+                e.args = (
+                    f"{e}; call minigrad's function of that name (in {at.filename}:{at.lineno}: {at.line})",
+                )
+            raise
 
     def __repr__(self) -> str:
         return f"<cell {self.name}{self.signature}>"
@@ -160,7 +173,7 @@ class Cell:
         Raises ShapeError if the cell's own code does not fit together, or does not keep its states.
         """
         try:
-            new, y = self.outputs(self.fn(*states, *inputs, **params))
+            new, y = self.outputs(self._run((*states, *inputs), params))
         except ShapeError as e:
             e.args = (f"{self.name}{where}: {str(e).removeprefix(self.name + ': ')}",)
             raise  # the traceback ends in the cell's own line

@@ -114,8 +114,7 @@ def _placed(cell: Cell) -> Iterator[None]:
         if text is None or isinstance(e, KeyError):
             e.add_note(place)
         elif "(in " not in text:
-            hint = "; call minigrad's function of that name" * ("does not support ufuncs" in text)
-            e.args = (f"{text}{hint} {place}",)
+            e.args = (f"{text} {place}",)
         raise
 
 
