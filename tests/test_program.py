@@ -194,7 +194,7 @@ UNRECORDABLE = [
     (branch, "a branch on a tensor's value cannot be recorded: .* use where"),
     (lambda x: x * float(x), "its value as a number cannot be recorded"),
     (lambda x: x * int(x), "its value as a number cannot be recorded"),
-    (lambda x: x * x.item(), "its value as a number cannot be recorded: .* print the tensor"),
+    (lambda x: x * x.item(), "its value as a number cannot be recorded: .* call the function on numbers"),
     (lambda x: x * x.numpy(), "its value as an array cannot be recorded"),
     (lambda x: x * np.asarray(x), "its value as an array cannot be recorded"),
     (lambda x: x * x.tolist(), "its value as a list cannot be recorded"),

@@ -253,7 +253,8 @@ class Tensor:
         if self.id > STATE.since:
             raise TraceError(
                 f"{what} cannot be recorded: the program would keep this run's data. For a branch use "
-                "where(condition, a, b); to look at a value, print the tensor"
+                "where(condition, a, b); to look at a value, call the function on numbers and print there, as "
+                "prove takes no cell that prints"
             )
         return self.value
 
