@@ -190,7 +190,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False, name: str 
 
 def as_tensor(x: Any, like: Tensor | None = None) -> Tensor:
     """`x` itself if it is a Tensor, else a constant leaf; a Python number takes the dtype of `like`."""
-    if x.__class__ is Tensor:
+    if isinstance(x, Tensor):
         return x
     if like is not None and isinstance(x, (int, float, Real)):
         return node(None, like.m, like.m.scalar(x, like.value), (), {})

@@ -26,7 +26,9 @@ def test_the_eager_peers_compute_the_same(cell):
 def test_eager_speed_against_the_bars():
     """At (35, 1, 32, 32): what was reached against torch's loop, and a third of HIPS autograd's time."""
     pytest.importorskip("torch").set_num_threads(1)
-    found = {(cell, size): eager.measured(cell, size, 2.0) for size in eager.FIRST for cell in eager.EQUATIONS}
+    found = {
+        (cell, size): eager.measured(cell, size, 2.0) for size in eager.FIRST for cell in eager.EQUATIONS
+    }
     print(f"\n{eager.table(found)}")
     for times in found.values():
         assert eager.ratio(times, "minigrad loop", "torch loop") <= KEPT
