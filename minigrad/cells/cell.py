@@ -248,7 +248,7 @@ def cell(**shapes: str) -> Callable[[Callable[..., Any]], Cell]:
             raise TypeError(f'cell {fn.__name__}: no shape for {missing}; write @cell({missing[0]}="...")')
         if extra := [n for n in shapes if n not in names]:
             raise TypeError(f"cell {fn.__name__}: shapes for {extra}, which are not its arguments")
-        EQUATIONS.add(fn.__code__)
+        EQUATIONS[id(fn.__code__)] = fn.__code__
         sizes = {n: parse_sizes(shapes[n]) for n in names}
         return Cell(fn, fn.__name__, states, inputs, params, sizes, inspect.getdoc(fn) or "")
 

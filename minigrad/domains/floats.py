@@ -9,6 +9,7 @@ Axes count from the right; leading axes are free, so a rule also runs on a whole
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,12 @@ def _each_lead(lead: tuple[int, ...], at: int) -> tuple:
     return tuple(i.reshape(i.shape + (1,) * at) for i in np.ogrid[tuple(map(slice, lead))]) if lead else ()
 
 
+@lru_cache(256)
+def _whole(c: int, dtype: Any) -> np.ndarray:
+    """A whole number as an array without axes: the rules of the table are full of ones and twos."""
+    return np.asarray(c, dtype)
+
+
 class Floats(Arrays):
     """float32, float64, and the ints and bools that index and choose."""
 
@@ -96,6 +103,11 @@ class Floats(Arrays):
     tanh, log, sqrt, sin, cos, abs, sign = np.tanh, np.log, np.sqrt, np.sin, np.cos, np.abs, np.sign
     maximum, greater, greater_equal, equal = np.maximum, np.greater, np.greater_equal, np.equal
     power = staticmethod(np.power)
+
+    def matmul(self, a: Any, b: Any) -> Any:
+        if a.ndim == b.ndim == 2:
+            return np.dot(a, b)  # 0.5 us a call, against 0.8 us of matmul (2026-11-21)
+        return super().matmul(a, b)
 
     def exp(self, x: Any) -> Any:
         with np.errstate(over="ignore"):  # exp(1e4) is inf, which is right; no warning, as in torch
@@ -125,6 +137,8 @@ class Floats(Arrays):
         return (i[..., None] == np.arange(n)).astype(dtype)
 
     def scalar(self, c: Any, like: Any) -> np.ndarray:
+        if c.__class__ is int and like.dtype.kind == "f":
+            return _whole(c, like.dtype)
         keep = like.dtype.kind == "f" or (isinstance(c, int) and like.dtype.kind != "b")
         return np.asarray(c, like.dtype if keep else None)
 

@@ -26,6 +26,8 @@ from .state import recording as recording
 TABLE: dict[str, Primitive] = {}
 DOMAINS: dict[Any, Any] = {}  # dtype kind ("f", "c", ...) or element/array class -> number domain
 
+NO_PARAMS: dict[str, Any] = {}  # shared by the nodes that have none; parameters are never changed
+
 _new = object.__new__
 
 
@@ -65,19 +67,27 @@ class Primitive:
     vjp: Callable[..., Any] | None = None
 
     def __call__(self, *xs: Tensor, **params: Any) -> Tensor:
-        x = xs[0]
-        m = x.m
         try:
-            if len(xs) == 2 and xs[1].m is m and not params:  # the most common form, unpacked: 0.2 us less
-                value = self.value(m, x.value, xs[1].value)
-            elif len(xs) == 1:
-                value = self.value(m, x.value, **params)
+            if len(xs) == 1:
+                m = xs[0].m
+                value = self.value(m, xs[0].value, **params)
             else:
                 m, values = _in_one_domain(xs)
                 value = self.value(m, *values, **params)
         except (ValueError, IndexError) as e:
             raise self._misfit(xs, e) from None
         return node(self, m, value, xs, params)
+
+    def of_two(self, x: Tensor, y: Tensor) -> Tensor:
+        """self(x, y), for the infix operators: a method without * and ** is called in 0.3 us less."""
+        m = x.m
+        if y.m is not m:
+            return self(x, y)
+        try:
+            value = self.value(m, x.value, y.value)
+        except (ValueError, IndexError) as e:
+            raise self._misfit((x, y), e) from None
+        return node(self, m, value, (x, y), NO_PARAMS)
 
     def _misfit(self, xs: tuple[Tensor, ...], e: Exception) -> Exception:
         """The error of a value rule, with the operation and the shapes it was given."""
@@ -104,7 +114,10 @@ def define(
 
 def _in_one_domain(xs: tuple[Tensor, ...]) -> tuple[Any, list[Any]]:
     """The most general number domain among xs, and their values in it."""
-    m = max((x.m for x in xs), key=lambda d: d.rank)
+    m = xs[0].m
+    for x in xs:
+        if x.m is not m and x.m.rank > m.rank:
+            m = x.m
     return m, [x.value if x.m is m else m.lift(x.value) for x in xs]
 
 
@@ -130,7 +143,7 @@ def node(
             if STATE.watch is not None:
                 STATE.watch.saw(t)
             return TABLE["stop_gradient"](t) if t.requires_grad and STATE.frozen else t
-    t.op, t.inputs, t.params = None, (), {}
+    t.op, t.inputs, t.params = None, (), NO_PARAMS
     return t
 
 
@@ -139,7 +152,7 @@ def leaf(value: Any, requires_grad: bool = False, name: str | None = None) -> Te
     t = _new(Tensor)
     t.m = m = domain_of(value)
     t.value = value if value.__class__ is m.array_type else m.asarray(value)
-    t.op, t.inputs, t.params, t.grad, t.note = None, (), {}, None, None
+    t.op, t.inputs, t.params, t.grad, t.note = None, (), NO_PARAMS, None, None
     t.requires_grad, t.name, t.id = requires_grad, name, new_id()
     return t
 
@@ -188,10 +201,10 @@ def as_tensor(x: Any, like: Tensor | None = None) -> Tensor:
 
 def _binary(name: str) -> tuple[Callable[[Tensor, Any], Tensor], Callable[[Tensor, Any], Tensor]]:
     def forward(a: Tensor, b: Any) -> Tensor:
-        return TABLE[name](a, b if b.__class__ is Tensor else as_tensor(b, a))
+        return TABLE[name].of_two(a, b if b.__class__ is Tensor else as_tensor(b, a))
 
     def backward(a: Tensor, b: Any) -> Tensor:
-        return TABLE[name](as_tensor(b, a), a)
+        return TABLE[name].of_two(as_tensor(b, a), a)
 
     return forward, backward
 

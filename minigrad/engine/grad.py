@@ -11,6 +11,7 @@ from .core import STATE, Tensor, as_tensor, leaf, recording
 from .errors import ShapeError, TraceError
 from .primitives import alias, concat, stack
 from .sweep import fit as fit
+from .sweep import flows
 from .sweep import ones_like as ones_like
 from .sweep import pull as pull
 from .sweep import reachable as reachable
@@ -29,11 +30,9 @@ def backward(y: Tensor, gradient: Any = None) -> None:
             "make a leaf with tensor(data, requires_grad=True)"
         )
     g = _seed(y, gradient, "backward")
-    wrt = [t for t in reachable([y]) if t.op is None and t.requires_grad]
     with recording("off"):
-        for x, gx in zip(wrt, sweep([y], [g], wrt, graph=False), strict=True):
-            if gx is not None:
-                x.grad = gx if x.grad is None else x.grad + gx
+        for x, gx in [(t, g) for t, g in flows([y], [g]) if t.op is None]:
+            x.grad = gx if x.grad is None else x.grad + gx
 
 
 def _seed(y: Tensor, gradient: Any, who: str) -> Tensor:

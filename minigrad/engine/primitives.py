@@ -13,6 +13,7 @@ minimum share it in halves between equal entries (as torch does), max over an ax
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .core import Tensor, as_tensor, define, leaf
@@ -145,11 +146,15 @@ broadcast = define(
     "broadcast", LAYOUT, "{0}", lambda m, x, shape, ndim: m.broadcast(x, shape, ndim),
     lambda g, y, x, shape, ndim: (g,),  # the sweep sums over what was broadcast
 )
+@lru_cache(256)
+def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The order of axes that undoes `axes`."""
+    return tuple(axes.index(i) - len(axes) for i in range(-len(axes), 0))
+
+
 transpose = define(
     "transpose", LAYOUT, r"{0}^\top", lambda m, x, axes: m.transpose(x, axes),
-    lambda g, y, x, axes: (
-        transpose(g, axes=tuple(axes.index(i) - len(axes) for i in range(-len(axes), 0))),
-    ),
+    lambda g, y, x, axes: (transpose(g, axes=_inverse(axes)),),
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ A rule only builds more graph, so any order of differentiation is this same swee
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -46,6 +46,8 @@ def fit(g: Tensor, x: Tensor) -> Tensor:
 class _Flow:
     """What flows back into each node: nodes wait, newest first, until all of it has arrived."""
 
+    __slots__ = ("nodes", "oldest", "parts", "waiting", "whole")
+
     def __init__(self, oldest: int) -> None:
         self.oldest = oldest  # nothing wanted is older, and an older node depends on nothing wanted
         self.waiting: list[int] = []  # a heap of -id
@@ -69,17 +71,44 @@ class _Flow:
             else:
                 self.parts.setdefault(k, []).append(g)
             return
-        if g.value.shape != value.shape or g.value.dtype != value.dtype:
+        if g.value.shape != value.shape or g.value.dtype is not value.dtype:
             g = fit(g, x)
         old = self.whole.get(k)
         self.whole[k] = g if old is None else old + g
 
     def take(self) -> tuple[Tensor, Any]:
         """The newest node that waits, and all that has flowed into it."""
-        t = self.nodes[-heappop(self.waiting)]
-        if t.id in self.parts:
-            self.give(t, parts_of(t, self.parts.pop(t.id)))
-        return t, self.whole.pop(t.id)
+        k = -heappop(self.waiting)
+        t = self.nodes[k]
+        if k in self.parts:
+            self.give(t, parts_of(t, self.parts.pop(k)))
+        return t, self.whole.pop(k)
+
+
+def flows(
+    outputs: Sequence[Tensor], cotangents: Sequence[Tensor | None], oldest: int = 0
+) -> Iterator[tuple[Tensor, Any]]:
+    """(node, all that flows back into it) for each node that something flows into, newest first.
+
+    Nodes older than `oldest` are left out.
+    """
+    flow = _Flow(oldest)
+    give, take, waiting = flow.give, flow.take, flow.waiting
+    for t, g in zip(outputs, cotangents, strict=True):
+        give(t, g)
+    while waiting:
+        t, g = take()
+        yield t, g
+        op = t.op
+        if op is None or op.vjp is None:
+            continue
+        xs, params = t.inputs, t.params
+        gs = op.vjp(g, t, *xs, **params) if params else op.vjp(g, t, *xs)
+        if len(gs) != len(xs):
+            raise ShapeError(f"the vjp of {op} gave {len(gs)} cotangents for {len(xs)} inputs")
+        for x, gx in zip(xs, gs):  # noqa: B905  as many of the one as of the other
+            if gx is not None and x.requires_grad:
+                give(x, gx)
 
 
 def sweep(
@@ -91,21 +120,10 @@ def sweep(
     graph: whether the result can itself be differentiated.
     """
     found: dict[int, Any] = dict.fromkeys(w.id for w in wrt)
-    flow = _Flow(min(found, default=0))
     with recording(STATE.mode if graph else "off"):
-        for t, g in zip(outputs, cotangents, strict=True):
-            flow.give(t, g)
-        while flow.waiting:
-            t, g = flow.take()
+        for t, g in flows(outputs, cotangents, min(found, default=0)):
             if t.id in found:
                 found[t.id] = g
-            if t.op is None or t.op.vjp is None:
-                continue
-            gs = t.op.vjp(g, t, *t.inputs, **t.params)
-            if len(gs) != len(t.inputs):
-                raise ShapeError(f"the vjp of {t.op} gave {len(gs)} cotangents for {len(t.inputs)} inputs")
-            for x, gx in zip(t.inputs, gs, strict=True):
-                flow.give(x, gx)
     return [found[w.id] for w in wrt]
 
 

@@ -1,0 +1,36 @@
+"""What one eager operation costs, measured: `pytest tests/benchmarks -m slow -k eager -s`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from . import eager
+
+pytestmark = [pytest.mark.slow, pytest.mark.parity]
+KEPT = 1.6  # over torch's loop; the bar of 1.0 is not met, docs/speed.md says by how much and why
+
+
+@pytest.mark.parametrize("cell", sorted(eager.EQUATIONS))
+def test_the_eager_peers_compute_the_same(cell):
+    """Value, gradients of all parameters and of the input, to single precision."""
+    pytest.importorskip("torch")
+    runs = eager.steps(cell, (5, 3, 4, 6))
+    expected = runs.pop("torch loop")()
+    assert {"minigrad loop", "minigrad unroll"} <= runs.keys()
+    for run in runs.values():
+        for a, b in zip(run(), expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-7)
+
+
+def test_eager_speed_against_the_bars():
+    """At (35, 1, 32, 32): what was reached against torch's loop, and a third of HIPS autograd's time."""
+    pytest.importorskip("torch").set_num_threads(1)
+    found = {
+        (cell, size): eager.measured(cell, size, 2.0) for size in eager.FIRST for cell in eager.EQUATIONS
+    }
+    print(f"\n{eager.table(found)}")
+    for times in found.values():
+        assert eager.ratio(times, "minigrad loop", "torch loop") <= KEPT
+        if "HIPS autograd" in times:
+            assert eager.ratio(times, "minigrad loop", "HIPS autograd") <= eager.BARS["HIPS autograd"]
