@@ -80,7 +80,7 @@ def haiku_lstm(h, c, /, x, *, w, b):
 
 @cell(h="n", x="d", W_z="d n", U_z="n n", b_z="n", W_h="d n", U_h="n n", b_h="n")
 def li_gru(h, /, x, *, W_z, U_z, b_z, W_h, U_h, b_h):
-    """LiGRU, a GRU without reset gate and with ReLU: Ravanelli et al. 2018, section III.
+    """LiGRU, a GRU without reset gate and with ReLU: Ravanelli et al. 2018.
 
     There the products with x are batch-normalised; here b is what is left of that when the norm is fixed.
     """
