@@ -1,26 +1,6 @@
 """Cells of the gallery that are not built in: recent papers, and two of the kind that people make up."""
 
-from minigrad import cell, exp, layer_norm, maximum, sigmoid, softmax, softplus, split, tanh
-
-
-@cell(h="n", x="d", W_z="d n", b_z="n", W_h="d n", b_h="n")
-def min_gru(h, /, x, *, W_z, b_z, W_h, b_h):
-    """minGRU: gate and candidate do not see the state. Feng et al. 2024."""
-    z = sigmoid(x @ W_z + b_z)
-    h_tilde = x @ W_h + b_h
-    h = (1 - z) * h + z * h_tilde
-    return h
-
-
-@cell(h="n", c="n", x="d", W="d 4*n", U="n 4*n", b="4*n", g_x="4*n", g_h="4*n", g_c="n", b_c="n")
-def layer_norm_lstm(h, c, /, x, *, W, U, b, g_x, g_h, g_c, b_c):
-    """LSTM with layer normalisation. Ba et al. 2016, equations 20-22."""
-    a = layer_norm(x @ W, g_x) + layer_norm(h @ U, g_h) + b
-    f, i, o, g = split(a, 4)
-    f, i, o, g = sigmoid(f), sigmoid(i), sigmoid(o), tanh(g)
-    c = f * c + i * g
-    h = o * tanh(layer_norm(c, g_c, b_c))
-    return h, c
+from minigrad import cell, exp, maximum, sigmoid, softmax, softplus, split, tanh
 
 
 @cell(h="n", x="d", Q="n k", K="k m", V="m n", W="d n", U="n n", b="n")

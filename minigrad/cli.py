@@ -1,4 +1,4 @@
-"""The command `minigrad`: tour, prove, check, compare, spec, draw, ledger, derive, cells.
+"""The command `minigrad`: tour, prove, check, compare, spec, draw, ledger, derive, bench, cells.
 
 Exit status: 0 yes (proved, or done), 1 refuted, 2 wrong usage or bad input, 3 unknown (neither proved
 nor refuted), 70 a fault of minigrad itself, 130 interrupted. Results go to standard output, progress and
@@ -278,6 +278,29 @@ def derive_command(cell: Cell, form: str) -> None:
     with blaming(cell):
         derivation = derive(cell)
         click.echo(getattr(derivation, form)())
+
+
+@cli.command("bench")
+@click.option("--cells", default="rnn,lstm,gru", help="rnn, lstm, gru as torch.nn has them; others; unfused: five.")
+@click.option("--peers", default="minigrad,torch.nn,torch loop,jax.lax.scan,GEMM floor", help="Next to whom.")
+@click.option("--grid", default="0,1,2,3,4,5,6", help="Which sizes, by number.")
+@click.option("--seconds", type=float, default=0.3, help="How long each is timed at least.")
+@click.option("--inference", is_flag=True, help="Forward alone, not a training step.")
+@click.option("--page", type=click.Path(exists=True, dir_okay=False), help="Put the table there too, after its mark.")
+def bench_command(page: str | None, **options: Any) -> None:
+    """Time a layer's training step next to others, as ratios.
+
+    One process per peer, one thread; medians of processor time. Peers that are not installed are named
+    and skipped. `unfused` are five cells that no library has a fused layer for. Sizes 0 to 6 are
+    (T, batch, input, hidden) = (35,1,16,32), (35,32,32,32), (35,32,64,128), (100,32,128,256),
+    (64,64,256,512), (35,20,650,650), (1000,8,64,128).
+    """
+    from .bench.speed import report
+
+    try:
+        click.echo(report(**options, page=page, say=lambda why: click.echo(why, err=True)))
+    except ValueError as e:
+        raise click.ClickException(str(e)) from e
 
 
 @cli.command("cells")

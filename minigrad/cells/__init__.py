@@ -10,7 +10,17 @@ from .gru import gru, gru_concat, torch_gru
 from .lstm import lstm, lstm_concat, torch_lstm
 from .rnn import affine, generic, rnn, rnn_words, softmax_readout, torch_rnn_relu, torch_rnn_tanh
 from .unroll import Unrolled, unroll
-from .variants import gru_writes, haiku_lstm, lstm_coupled, lstm_misprint, lstm_peephole, mgu
+from .variants import (
+    gru_writes,
+    haiku_lstm,
+    layer_norm_lstm,
+    li_gru,
+    lstm_coupled,
+    lstm_misprint,
+    lstm_peephole,
+    mgu,
+    min_gru,
+)  # fmt: skip
 
 CELLS: dict[str, Cell] = {
     c.name: c
@@ -20,8 +30,12 @@ CELLS: dict[str, Cell] = {
     )
 }  # fmt: skip
 VARIANTS: dict[str, Cell] = {
-    c.name: c for c in (lstm_misprint, gru_writes, mgu, lstm_peephole, lstm_coupled, haiku_lstm)
-}
+    c.name: c
+    for c in (
+        lstm_misprint, gru_writes, mgu, lstm_peephole, lstm_coupled, haiku_lstm, li_gru, min_gru,
+        layer_norm_lstm,
+    )
+}  # fmt: skip
 
 __all__ = [
     "CELLS", "VARIANTS", "Cell", "Unrolled", "affine", "as_cell", "cell", "generic", "gru", "gru_concat", "lstm",

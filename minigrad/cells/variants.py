@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..engine.functions import concatenate, sigmoid, split, tanh
+from ..engine.functions import concatenate, layer_norm, relu, sigmoid, split, tanh
 from .cell import cell
 
 
@@ -75,4 +75,36 @@ def haiku_lstm(h, c, /, x, *, w, b):
     f = sigmoid(f + 1)
     c = f * c + sigmoid(i) * tanh(g)
     h = sigmoid(o) * tanh(c)
+    return h, c
+
+
+@cell(h="n", x="d", W_z="d n", U_z="n n", b_z="n", W_h="d n", U_h="n n", b_h="n")
+def li_gru(h, /, x, *, W_z, U_z, b_z, W_h, U_h, b_h):
+    """LiGRU, a GRU without reset gate and with ReLU: Ravanelli et al. 2018.
+
+    There the products with x are batch-normalised; here b is what is left of that when the norm is fixed.
+    """
+    z = sigmoid(x @ W_z + h @ U_z + b_z)
+    h_tilde = relu(x @ W_h + h @ U_h + b_h)
+    h = z * h + (1 - z) * h_tilde
+    return h
+
+
+@cell(h="n", x="d", W_z="d n", b_z="n", W_h="d n", b_h="n")
+def min_gru(h, /, x, *, W_z, b_z, W_h, b_h):
+    """minGRU: gate and candidate do not see the state. Feng et al. 2024."""
+    z = sigmoid(x @ W_z + b_z)
+    h_tilde = x @ W_h + b_h
+    h = (1 - z) * h + z * h_tilde
+    return h
+
+
+@cell(h="n", c="n", x="d", W="d 4*n", U="n 4*n", b="4*n", g_x="4*n", g_h="4*n", g_c="n", b_c="n")
+def layer_norm_lstm(h, c, /, x, *, W, U, b, g_x, g_h, g_c, b_c):
+    """LSTM with layer normalisation. Ba et al. 2016, equations 20-22."""
+    a = layer_norm(x @ W, g_x) + layer_norm(h @ U, g_h) + b
+    f, i, o, g = split(a, 4)
+    f, i, o, g = sigmoid(f), sigmoid(i), sigmoid(o), tanh(g)
+    c = f * c + i * g
+    h = o * tanh(layer_norm(c, g_c, b_c))
     return h, c

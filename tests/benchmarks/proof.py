@@ -18,6 +18,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import verify
+from minigrad.bench.speed import ROOT, runner
 from minigrad.cells import CELLS, Cell, unroll
 from minigrad.cells.find import find_function
 from minigrad.prove import certificate, check_backward, check_specification, compare, layers, lemmas, prove
@@ -31,7 +32,6 @@ from minigrad.prove.scanrule import scan_rule
 from minigrad.prove.step import size_names, step_lemma
 from minigrad.prove.witness import sympy_witness
 
-from .speed import ROOT, runner
 from .timing import Row, Timed, bar_table, exponent, timed
 
 PAGE = ROOT / "docs" / "proof-cost.md"
@@ -161,7 +161,7 @@ def gradcheck(T: int, n: int, d: int = 4) -> str:
     """torch.autograd.gradcheck of an LSTM in torch: what finite differences cost, and all that they say."""
     import torch
 
-    from .peers import _lstm
+    from minigrad.bench.equations import lstm
 
     rng = np.random.default_rng(0)
     shapes = [(4 * n, d), (4 * n, n), (4 * n,), (4 * n,), (T, 1, d)]
@@ -170,7 +170,7 @@ def gradcheck(T: int, n: int, d: int = 4) -> str:
     def run(wi: Any, wh: Any, bi: Any, bh: Any, x: Any) -> Any:
         state = [torch.zeros(1, n, dtype=torch.float64)] * 2
         for t in range(T):
-            state = _lstm(torch, *state, x[t], weight_ih=wi, weight_hh=wh, bias_ih=bi, bias_hh=bh)
+            state = lstm(*state, x[t], weight_ih=wi, weight_hh=wh, bias_ih=bi, bias_hh=bh)
         return (state[0] ** 2).sum()
 
     return "agrees" if torch.autograd.gradcheck(run, leaves) else "differs"
