@@ -93,7 +93,9 @@ def _each_lead(lead: tuple[int, ...], at: int) -> tuple:
 @lru_cache(256)
 def _whole(c: int, dtype: Any) -> np.ndarray:
     """A whole number as an array without axes: the rules of the table are full of ones and twos."""
-    return np.asarray(c, dtype)
+    found = np.asarray(c, dtype)
+    found.setflags(write=False)  # shared by all who ask
+    return found
 
 
 class Floats(Arrays):
