@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from .adjoint import Wish, adjoint
+from .checkpoint import Segments, scan_segments
 from .core import STATE, Tensor, as_tensor, define, leaf, recording
 from .errors import ShapeError, TraceError
 from .memo import same, world
@@ -164,6 +165,7 @@ def scan(
     truncate: int | None = None,
     reverse: bool = False,
     fast: bool = True,
+    checkpoint: int | None = None,
 ) -> tuple[Any, Any]:
     """(final state, outputs stacked over time) of a Cell, or of step(state, x, params) -> (state, output).
 
@@ -172,12 +174,20 @@ def scan(
     truncate: cut the gradient every k steps (see Truncation: `Truncation(T, k)` says what is dropped).
     reverse: run from the last step to the first.
     fast: False runs the recorded step, one after the other; the results are the same to rounding.
-    Raises ShapeError if the sequences differ in length, are empty, or the step changes its state's shape.
+    checkpoint: store the states at the borders of segments of k steps only, and run each segment again in
+    the backward pass; True: about sqrt(T) steps. An LSTM of T = 20,000, n = 128, batch 8, float32 takes
+    380 MiB instead of 1850 (the process at its peak, 2026-11-21). Results are the same to rounding.
+    Raises ShapeError if the sequences differ in length, are empty, or the step changes its state's shape;
+    ValueError for a bad truncate or checkpoint, or if neither of the two is a multiple of the other.
     Source: the derivative is BPTT, Werbos 1990; the symmetry of carry, sequence and constant.
     """
     state, xs, params = map(_tensors, (state, xs, params))
     T = _length(xs)
     cuts = [] if truncate is None else Truncation(T, truncate).cuts
+    if checkpoint is not None:
+        segments = Segments(T, checkpoint, truncate)
+        if segments.k < T:
+            return scan_segments(scan, step, state, xs, params, segments, reverse=reverse, fast=fast)
     state = _in_one_domain(state, [*leaves(xs), *leaves(params)])
     x = rebuild(xs, [v[-1 if reverse else 0] for v in leaves(xs)])
     program, captured, output = _record_step(step, state, x, params)

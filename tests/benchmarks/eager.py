@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from .peers import GATES, Step, numbers, torch_loop
+from minigrad.bench.peers import GATES, Step, numbers, torch_loop
 
 SIZES = ((35, 1, 32, 32), (35, 4, 8, 8), (35, 32, 64, 64))  # (T, batch, input, hidden)
 FIRST = SIZES[:1]  # the size of the bars
