@@ -451,6 +451,29 @@ def test_a_step_that_is_not_a_cell_is_compiled_once():
     assert run.compiled() == 3
 
 
+@mg.cell(h="n", x="d", W="d n")
+def one_way(h, /, x, *, W):
+    gate = mg.tanh(x @ W + h)
+    return gate * h
+
+
+@mg.cell(s="n", u="d", V="d n")
+def another_way(s, /, u, *, V):
+    squashed = mg.tanh(u @ V + s)
+    return squashed * s
+
+
+def test_code_has_its_own_cells_names_though_another_computes_the_same():
+    """They shared their compiled code, and with it the names and the lines in errors."""
+    sources = []
+    for one in (one_way, another_way):
+        params, state, xs = arguments(one)
+        sources.append(fast.source(one, state, xs, params))
+    assert "gate" in sources[0]
+    assert "squashed" in sources[1]
+    assert "gate" not in sources[1]
+
+
 def test_nothing_is_silently_left_to_the_plain_runner():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

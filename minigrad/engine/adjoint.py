@@ -55,7 +55,7 @@ def adjoint(program: Program, wish: Wish, m: Any, examples: Callable[[], Sequenc
     here = (id(program), wish, m.name)
     if here in _latest and _latest[here][0] is program and not m.rank:
         return _latest[here][1]
-    key = (program.key, wish, m.name)
+    key = (program.key, program.words, wish, m.name)
     if key not in _known or m.rank:
         for known in (_known, _latest):
             if len(known) > 256:

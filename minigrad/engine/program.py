@@ -111,6 +111,11 @@ class Program:
         )
         return inputs, consts, nodes, self.outputs
 
+    @cached_property
+    def words(self) -> tuple:
+        """What is not computed but read: its names, and the source lines it comes from."""
+        return self.name, tuple(x.name for x in self.inputs), tuple((n.name, n.note) for n in self.nodes)
+
     def run(self, m: Any, values: Sequence[Any]) -> list[Any]:
         """The outputs for arrays that are all in the number domain m."""
         env = [*values, *(self.consts if m.rank == 0 else map(m.lift, self.consts))]

@@ -123,7 +123,7 @@ def compiled_scan(program: Program, layout: Layout, arrays: Sequence[Any]) -> Co
     if found is None or found[0] is not program:
         if len(_CACHE) > 512:
             _CACHE.clear()
-        key = (program.key, layout, shapes)  # the same equations, recorded again
+        key = (program.key, program.words, layout, shapes)  # the same equations, recorded again
         if key not in _CACHE:
             _CACHE[key] = (program, _compiled(program, layout))
         _CACHE[here] = found = (program, _CACHE[key][1])
