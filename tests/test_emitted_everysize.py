@@ -32,7 +32,7 @@ every_cell = pytest.mark.parametrize("cell", ALL.values(), ids=list(ALL))
 def test_the_text_is_proved_for_every_size(cell, kernels):
     found = check_every_size(cell, kernels=kernels)
     assert found.verdict == "proved", found.reason
-    assert found.compared >= 19
+    assert found.compared >= 17  # the smallest: token_rnn
 
 
 @pytest.mark.parametrize("how", [{"truncate": 2}, {"reverse": True}], ids=str)

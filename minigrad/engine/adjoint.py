@@ -24,8 +24,8 @@ from .program import Input, Node, Program, record
 class Adjoint:
     """A step's vjp. Inputs: cotangents of the new states; as sequences the values of the step in `needs`
     (slots of its program), the given cotangents of stacked outputs, the mask of a truncated scan; as
-    constants those of the step and the given cotangents of sums. Outputs: cotangents of the states, those
-    that entered (to be stacked), of the wanted sequences (stacked) and of the wanted constants (summed).
+    constants those of the step and the given cotangents of sums. Outputs: cotangents of the states, of the
+    wanted sequences (stacked) and of the wanted constants (summed).
     """
 
     program: Program
@@ -80,7 +80,7 @@ def _record(program: Program, wish: Wish, values: Sequence[Tensor]) -> Adjoint:
         flowed = [_or_zeros(next(found) if w else None, v) for v, w in zip(every, wanted, strict=True)]
         if kept:
             flowed[:s] = [where(kept[0], f, as_tensor(0, f)) for f in flowed[:s]]
-        return [*flowed[:s], *g_state, *compress(flowed[s:], wanted[s:])]
+        return [*flowed[:s], *compress(flowed[s:], wanted[s:])]
 
     m = max((v.m for v in values), key=lambda d: d.rank)
     outputs = compress(program.outputs, given)

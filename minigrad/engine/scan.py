@@ -32,7 +32,7 @@ class Layout:
     """How a scan's flat inputs and outputs are grouped.
 
     Inputs: n_state states, n_seq sequences, constants. Outputs of one step: n_state states,
-    n_stack values to stack (the first n_state of them are the states entering the step), sums.
+    n_stack values to stack, sums.
     cut: steps (counted in running order) whose incoming state passes no gradient back.
     fast: whether a faster runner may take the place of the plain one, here and in the gradient.
     """
@@ -80,7 +80,7 @@ def _vjp(
 ) -> tuple[Tensor | None, ...]:
     """One scan over the time reversed, whose step is the vjp of the step (adjoint.py).
 
-    What that reads of the step was stacked on the way forward (see `_with_residuals`).
+    What that reads of the step was stacked on the way forward (see `_with_residuals`), or is computed again.
     """
     s, q, k = layout.n_state, layout.n_seq, layout.n_stack
     carry = [leaf(y.m.zeros(v.shape, v)) if c is None else c for c, v in zip(g[:s], y.value, strict=False)]
@@ -88,6 +88,9 @@ def _vjp(
     wish = _wish(xs, gs, layout)
     back = adjoint(program, wish, xs[0].m, lambda: _first_step(xs, layout))
     at = dict(zip(program.outputs[s : s + k], range(s, s + k), strict=True))  # where each stack is
+    read = tuple(j for j in back.needs if not s <= j < s + q)
+    if any(j not in at for j in read):
+        y, at = _again(xs, program, layout, read), dict(zip(read, range(s, s + len(read)), strict=True))
     stored = [xs[j] if s <= j < s + q else pick(y, i=at[j]) for j in back.needs]
     keep = _keep_sequence(y, len(xs[s].value), layout)
     flows = [x for x in gs[s : s + k] if x is not None]
@@ -95,9 +98,9 @@ def _vjp(
     n_seq = len(stored) + len(flows) + len(keep)
     _, parts = _scan(
         [*carry, *stored, *flows, *keep, *xs[s + q :], *sums], back.program,
-        Layout(s, n_seq, s + sum(wish.wanted[s : s + q]), not layout.reverse, fast=layout.fast),
+        Layout(s, n_seq, sum(wish.wanted[s : s + q]), not layout.reverse, fast=layout.fast),
     )  # fmt: skip
-    rest = iter(parts[2 * s :])
+    rest = iter(parts[s:])
     return (*parts[:s], *(next(rest) if w else None for w in wish.wanted[s:]))
 
 
@@ -124,21 +127,36 @@ def _with_residuals(xs: Sequence[Tensor], program: Program, layout: Layout) -> t
     wish = _wish(xs, program.outputs, layout)
     key = (id(program), layout, wish)
     if key not in _extended or _extended[key][0] is not program:
-        if len(_extended) > 256:
-            _extended.clear()
         s, k = layout.n_state, layout.n_stack
         back = adjoint(program, wish, xs[0].m, lambda: _first_step(xs, layout))
         stacked, sums = program.outputs[: s + k], program.outputs[s + k :]
-        more = tuple(j for j in back.needs if j >= s + layout.n_seq and j not in stacked[s:])
+        more = tuple(j for j in back.needs if not s <= j < s + layout.n_seq and j not in stacked[s:])
         extended = replace(program, outputs=stacked + more + sums)
-        _extended[key] = program, extended, replace(layout, n_stack=k + len(more))
+        _extend(key, program, extended, replace(layout, n_stack=k + len(more)))
     return _extended[key][1:]
+
+
+def _extend(key: Any, *found: Any) -> None:
+    if len(_extended) > 256:
+        _extended.clear()
+    _extended[key] = found
+
+
+def _again(xs: Sequence[Tensor], program: Program, layout: Layout, slots: tuple[int, ...]) -> Tensor:
+    """The scan run once more, for the stacks of these slots and nothing else."""
+    s = layout.n_state
+    key = (id(program), layout, slots)
+    if key not in _extended or _extended[key][0] is not program:
+        again = replace(program, outputs=program.outputs[:s] + slots)
+        _extend(key, program, again, replace(layout, n_stack=len(slots)))
+    _, again, stacked = _extended[key]
+    return scan_row(*xs, program=again, layout=stacked)
 
 
 def _scan(xs: Sequence[Tensor], program: Program, layout: Layout) -> tuple[Tensor, list[Tensor]]:
     """The scan as a node, and its outputs one by one (without the residuals)."""
     s, k, n = layout.n_state, layout.n_stack, len(program.outputs)
-    if STATE.mode != "off" and any(x.requires_grad for x in xs):
+    if STATE.mode == "grad" and any(x.requires_grad for x in xs):  # what is recorded stores nothing
         program, layout = _with_residuals(xs, program, layout)
     r = scan_row(*xs, program=program, layout=layout)
     more = layout.n_stack - k
@@ -195,14 +213,14 @@ def scan(
     cut = frozenset(t - 1 for t in cuts)
     layout = Layout(n, len(leaves(xs)), len(program.outputs) - n, reverse, cut, fast)
     _, parts = _scan([*leaves(state), *leaves(xs), *leaves(params), *captured], program, layout)
-    return rebuild(state, parts[:n]), rebuild(output, parts[2 * n :])
+    return rebuild(state, parts[:n]), rebuild(output, parts[n:])
 
 
 _recorded: dict[Any, tuple[list[Any] | None, Any]] = {}
 
 
 def _record_step(step: Callable, state: Any, x: Any, params: Any) -> tuple[Program, list[Tensor], Any]:
-    """The program (state, x, params) -> (new state, entering state, output), what it captured, the output.
+    """The program (state, x, params) -> (new state, output), what it captured, the form of the output.
 
     A Cell is recorded once per shapes, as long as what it reads stays the same (memo.py).
     """
@@ -220,7 +238,7 @@ def _record_step(step: Callable, state: Any, x: Any, params: Any) -> tuple[Progr
 
 
 def _record_step_anew(step: Callable, state: Any, x: Any, params: Any) -> tuple[Program, list[Tensor], Any]:
-    """The program (state, x, params) -> (new state, entering state, output), what it captured, the output."""
+    """The program (state, x, params) -> (new state, output), what it captured, the form of the output."""
     output: list[Any] = []
     function = getattr(step, "step", step)  # a Cell knows its step
 
@@ -233,7 +251,7 @@ def _record_step_anew(step: Callable, state: Any, x: Any, params: Any) -> tuple[
             )
         new, y = result
         output.append(tree_map(lambda _: 0, y))  # its form; a recording keeps no values
-        return [*_checked_state(s, new), *leaves(s), *leaves(y)]
+        return [*_checked_state(s, new), *leaves(y)]
 
     one_step.__name__ = getattr(step, "name", getattr(step, "__name__", "step"))
     examples = rebuild((state, x, params), [v.detach() for v in leaves((state, x, params))])
