@@ -16,6 +16,7 @@ import numpy as np
 
 from .core import Tensor, as_tensor, leaf
 from .grad import sweep, zeros_like
+from .memo import remembered
 from .primitives import where
 from .program import Input, Node, Program, record
 
@@ -44,7 +45,6 @@ class Wish:
 
 
 _known: dict[Any, Adjoint] = {}
-_latest: dict[Any, tuple[Program, Adjoint]] = {}  # by identity: found sooner than an equal one
 
 
 def adjoint(program: Program, wish: Wish, m: Any, examples: Callable[[], Sequence[Tensor]]) -> Adjoint:
@@ -52,17 +52,10 @@ def adjoint(program: Program, wish: Wish, m: Any, examples: Callable[[], Sequenc
 
     Raises TraceError if a rule cannot be recorded.
     """
-    here = (id(program), wish, m.name)
-    if here in _latest and _latest[here][0] is program and not m.rank:
-        return _latest[here][1]
-    key = (program.key, program.words, wish, m.name)
-    if key not in _known or m.rank:
-        for known in (_known, _latest):
-            if len(known) > 256:
-                known.clear()
-        _known[key] = _record(program, wish, examples())
-    _latest[here] = program, _known[key]
-    return _known[key]
+    if m.rank:
+        return _record(program, wish, examples())
+    key = (program.key, program.words, wish, m)
+    return remembered(_known, key, lambda: _record(program, wish, examples()))
 
 
 def _record(program: Program, wish: Wish, values: Sequence[Tensor]) -> Adjoint:

@@ -269,6 +269,7 @@ class Tensor:
                 "where(condition, a, b); to look at a value, call the function on numbers and print there, as "
                 "prove takes no cell that prints"
             )
+        STATE.looked += 1
         return self.value
 
     def detach(self) -> Tensor:
