@@ -420,6 +420,18 @@ def test_the_sweep_gives_the_cotangent_of_any_node():
     assert [g.item() for g in sweep([y], [mg.ones_like(y)], [h, x, y, x], graph=False)] == [8, 32, 1, 32]
 
 
+def test_cotangents_are_summed_without_changing_what_anybody_holds():
+    x, u = mg.tensor([1.0, 2.0], requires_grad=True), mg.tensor([5.0, 7.0], requires_grad=True)
+    a, given = x + u, mg.tensor([1.0, 10.0])
+    y = a + x + x + x + a * u  # x is given the same array as u, and then more of it
+    kept = sweep([y], [given], [y, a, u, x], graph=False)
+    assert given.tolist() == kept[0].tolist() == [1, 10]
+    assert [g.tolist() for g in kept[1:]] == [[6, 80], [12, 170], [9, 110]]
+    y.backward(given)
+    y.backward(given)
+    assert (given.tolist(), u.grad.tolist(), x.grad.tolist()) == ([1, 10], [24, 340], [18, 220])
+
+
 def test_the_sweep_gives_none_where_nothing_flows():
     x, c, z = mg.tensor(2.0, requires_grad=True), mg.tensor(3.0), mg.tensor(4.0, requires_grad=True)
     assert sweep([x * c], [mg.ones_like(x)], [c, z], graph=False) == [None, None]

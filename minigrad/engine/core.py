@@ -67,6 +67,8 @@ class Primitive:
     vjp: Callable[..., Any] | None = None
 
     def __call__(self, *xs: Tensor, **params: Any) -> Tensor:
+        if xs[0].__class__ is not Tensor:  # arrays, in a sweep that keeps no graph
+            return self.value(DOMAINS["f"], *xs, **params)
         try:
             if len(xs) == 1:
                 m = xs[0].m
@@ -193,7 +195,7 @@ def as_tensor(x: Any, like: Tensor | None = None) -> Tensor:
     if isinstance(x, Tensor):
         return x
     if like is not None and isinstance(x, (int, float, Real)):
-        return node(None, like.m, like.m.scalar(x, like.value), (), {})
+        return node(None, like.m, like.m.scalar(x, like.value), (), NO_PARAMS)
     if isinstance(x, np.ndarray) and x.dtype.kind in "cO":  # values of another number domain
         return leaf(x)
     return tensor(x)

@@ -37,6 +37,8 @@ def axes_of(x: Tensor, axis: Axis, who: str) -> tuple[int, ...]:
     """Axes counted from the right, in the given order; all of them for None."""
     if axis is None:
         return tuple(range(-x.ndim, 0))
+    if axis.__class__ is int and -x.ndim <= axis < 0:
+        return (axis,)
     found = []
     for a in map(as_int, axis if isinstance(axis, (tuple, list)) else (axis,)):  # TypeError for 1.5
         if not -x.ndim <= a < x.ndim:
@@ -74,7 +76,9 @@ def transpose(x: Any, axes: Sequence[int] | None = None, *more: int) -> Tensor:
         raise TypeError(
             "transpose takes one sequence of all axes; to exchange two axes (torch's transpose), use swapaxes"
         )
-    order = tuple(reversed(range(-x.ndim, 0))) if axes is None else axes_of(x, axes, "transpose")
+    if axes is None:
+        return p.transpose(x, axes=tuple(range(-1, -x.ndim - 1, -1)))
+    order = axes_of(x, axes, "transpose")
     if len(order) != x.ndim:
         raise ShapeError(f"transpose: axes {axes} are not a permutation of the {x.ndim} axes of {x.shape}")
     return p.transpose(x, axes=order)
@@ -128,9 +132,9 @@ def split(x: Any, parts: int | Sequence[int], axis: int = -1) -> tuple[Tensor, .
     sizes = [n // parts] * parts if isinstance(parts, int) else list(parts)
     if sum(sizes) != n:
         raise ShapeError(f"split: pieces {sizes} do not add up to the {n} of axis {axis} of {x.shape}")
-    pieces, start = [], 0
+    pieces, start, rest = [], 0, (slice(None),) * (-a - 1)
     for s in sizes:
-        pieces.append(p.index(x, key=(slice(start, start + s), *(slice(None),) * (-a - 1))))
+        pieces.append(p.index(x, key=(slice(start, start + s), *rest)))
         start += s
     return tuple(pieces)
 
@@ -148,6 +152,8 @@ def getitem(x: Tensor, key: Any) -> Tensor:
 
     A place that is picked more than once gets the sum of the gradients.
     """
+    if key.__class__ is int and x.ndim:  # a time step, most of the time
+        return _slice(x, [key] + [slice(None)] * (x.ndim - 1))
     keys = list(key) if isinstance(key, tuple) else [key]
     arrays = [isinstance(k, (Tensor, np.ndarray, list)) for k in keys]
     taken = sum(_axes_taken(k) for k in keys if k is not None and k is not Ellipsis)

@@ -20,6 +20,13 @@ from .core import Tensor, as_tensor, define, leaf
 
 POINTWISE, CONTRACT, REDUCE, LAYOUT, LOOP = "pointwise", "contract", "reduce", "layout", "loop"
 
+
+
+def _exact(c: int, like: Any) -> Any:
+    """A whole number beside a Tensor, or beside an array, where numpy gives it the array's dtype."""
+    return as_tensor(c, like) if like.__class__ is Tensor else c
+
+
 # ---- pointwise ---------------------------------------------------------------------------------
 add = define("add", POINTWISE, "{0} + {1}", lambda m, x, y: x + y, lambda g, o, x, y: (g, g))
 sub = define("sub", POINTWISE, "{0} - {1}", lambda m, x, y: x - y, lambda g, o, x, y: (g, -g))
@@ -34,13 +41,13 @@ neg = define("neg", POINTWISE, "-{0}", lambda m, x: -x, lambda g, o, x: (-g,))
 power = define(
     "power", POINTWISE, "{0}^{{{exponent}}}",
     lambda m, x, exponent: m.power(x, exponent),
-    lambda g, o, x, exponent: (g * exponent * x ** (exponent - 1) if exponent else g * 0,),
+    lambda g, o, x, exponent: (g * exponent * power(x, exponent=exponent - 1) if exponent else g * 0,),
 )  # fmt: skip
 pow_ = define(
     "pow", POINTWISE, "{0}^{{{1}}}", lambda m, x, y: m.power(x, y),
     lambda g, o, x, y: (
-        g * y * x ** where(equal(y, as_tensor(0, y)), y, y - 1),  # at y = 0 it is 0, also for x = 0
-        g * o * log(where(x > 0, x, as_tensor(1, x))),
+        g * y * x ** where(equal(y, _exact(0, y)), y, y - 1),  # at y = 0 it is 0, also for x = 0
+        g * o * log(where(x > 0, x, _exact(1, x))),
     ),
 )  # fmt: skip
 tanh = define(
@@ -80,7 +87,7 @@ equal = define("equal", POINTWISE, "[{0} = {1}]", lambda m, x, y: m.equal(x, y))
 where = define(
     "where", POINTWISE, r"\begin{{cases}}{1} & {0}\\ {2} & \text{{else}}\end{{cases}}",
     lambda m, c, x, y: m.where(c, x, y),
-    lambda g, o, c, x, y: (None, where(c, g, as_tensor(0, g)), where(c, as_tensor(0, g), g)),
+    lambda g, o, c, x, y: (None, where(c, g, _exact(0, g)), where(c, _exact(0, g), g)),
 )  # fmt: skip
 cast = define(
     "cast", POINTWISE, "{0}", lambda m, x, dtype: m.cast(x, dtype),
@@ -95,7 +102,8 @@ one_hot = define(
 
 # ---- contractions and reductions ---------------------------------------------------------------
 def _matmul_vjp(g: Tensor, y: Tensor, a: Tensor, b: Tensor):
-    da = matmul(g, swap(b)) if a.requires_grad else None  # not asked for where a is data
+    asked = a.__class__ is not Tensor or a.requires_grad  # not where a is data
+    da = matmul(g, swap(b)) if asked else None
     if b.ndim == 2 and a.ndim > 2:  # one product over all leading axes, not one each and a sum
         rows = math.prod(a.shape[:-1])
         a = reshape(a, shape=(rows, a.shape[-1]), ndim=a.ndim)

@@ -7,13 +7,15 @@ A rule only builds more graph, so any order of differentiation is this same swee
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Container, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
-from .core import STATE, Tensor, leaf, recording
+import numpy as np
+
+from .core import DOMAINS, STATE, Tensor, leaf, recording
 from .errors import ShapeError
-from .primitives import Part, cast, parts_of, sum_
+from .primitives import CONTRACT, Part, cast, parts_of, sum_
 
 
 def reachable(outputs: Sequence[Tensor], since: int = 0) -> list[Tensor]:
@@ -29,7 +31,7 @@ def reachable(outputs: Sequence[Tensor], since: int = 0) -> list[Tensor]:
     return [seen[i] for i in sorted(seen)]
 
 
-def fit(g: Tensor, x: Tensor) -> Tensor:
+def fit(g: Any, x: Any) -> Any:
     """The cotangent g in the shape and dtype of x: summed over the axes along which x was broadcast."""
     if g.ndim > x.ndim:
         g = sum_(g, axis=tuple(range(-g.ndim, -x.ndim)), keepdims=False)
@@ -38,77 +40,124 @@ def fit(g: Tensor, x: Tensor) -> Tensor:
         g = sum_(g, axis=ones, keepdims=True)
         if g.shape != x.shape:
             raise ShapeError(f"a cotangent of shape {g.shape} for a value of shape {x.shape}")
-    if g.dtype != x.dtype and g.m is x.m:
+    if g.dtype != x.dtype and (g.__class__ is not Tensor or g.m is x.m):
         g = cast(g, dtype=str(x.dtype))
     return g
 
 
 class _Flow:
-    """What flows back into each node: nodes wait, newest first, until all of it has arrived."""
+    """What flows back into each node: nodes wait, newest first, until all of it has arrived.
 
-    __slots__ = ("nodes", "oldest", "parts", "waiting", "whole")
+    bare: cotangents are arrays, and not Tensors.
+    """
 
-    def __init__(self, oldest: int) -> None:
-        self.oldest = oldest  # nothing wanted is older, and an older node depends on nothing wanted
+    __slots__ = ("bare", "nodes", "parts", "summed", "waiting", "whole")
+
+    def __init__(self, bare: bool) -> None:
+        self.bare = bare
         self.waiting: list[int] = []  # a heap of -id
         self.nodes: dict[int, Tensor] = {}
         self.whole: dict[int, Any] = {}  # id -> cotangent; a list of them for a tuple-valued node
+        self.summed: set[int] = set()  # where it is a sum that was made here, and that nobody else holds
         self.parts: dict[int, list[Part]] = {}
 
     def give(self, x: Tensor, g: Any) -> None:
         """Add g to what has flowed into x."""
-        if g is None or not x.requires_grad or (k := x.id) < self.oldest:
-            return
+        k, value = x.id, x.value
         if k not in self.nodes:
             self.nodes[k] = x
             heappush(self.waiting, -k)
-        value = x.value
         if g.__class__ is Part:
-            if value.__class__ is tuple:
-                parts = self.whole.setdefault(k, [None] * len(value))
-                old = parts[g.key]
-                parts[g.key] = g.g if old is None else old + g.g
-            else:
+            if value.__class__ is not tuple:
                 self.parts.setdefault(k, []).append(g)
+                return
+            parts = self.whole.setdefault(k, [None] * len(value))
+            old = parts[g.key]
+            parts[g.key] = g.g if old is None else old + g.g
             return
-        if g.value.shape != value.shape or g.value.dtype is not value.dtype:
-            g = fit(g, x)
+        if g.shape != value.shape or g.dtype is not value.dtype:
+            g = fit(g, value if self.bare else x)
         old = self.whole.get(k)
-        self.whole[k] = g if old is None else old + g
+        if old is None:
+            self.whole[k] = g
+        elif k in self.summed:
+            self.whole[k] += g  # an array: in place
+        else:
+            self.whole[k] = old + g
+            self.summed.add(k)
 
     def take(self) -> tuple[Tensor, Any]:
         """The newest node that waits, and all that has flowed into it."""
         k = -heappop(self.waiting)
         t = self.nodes[k]
         if k in self.parts:
-            self.give(t, parts_of(t, self.parts.pop(k)))
+            self.give(t, parts_of(t.value if self.bare else t, self.parts.pop(k)))
         return t, self.whole.pop(k)
 
 
-def flows(
-    outputs: Sequence[Tensor], cotangents: Sequence[Tensor | None], oldest: int = 0
-) -> Iterator[tuple[Tensor, Any]]:
-    """(node, all that flows back into it) for each node that something flows into, newest first.
+def collect(
+    outputs: Sequence[Tensor], cotangents: Sequence[Tensor | None], wanted: Container[int] | None, graph: bool,
+    oldest: int = 0,
+) -> list[tuple[Tensor, Any]]:  # fmt: skip
+    """(node, all that flows back into it) for the nodes with the wanted ids, newest first; None: all leaves.
 
-    Nodes older than `oldest` are left out.
+    graph: whether the result can itself be differentiated. If it need not, rules run on arrays, not on nodes.
+    oldest: nothing wanted has a smaller id, and an older node depends on nothing wanted.
     """
-    flow = _Flow(oldest)
+    plain = DOMAINS["f"]
+    bare = not graph and all([t is None or t.m is plain for t in (*outputs, *cotangents)])
+    flow, rule, found = _Flow(bare), _on_arrays if bare else _on_nodes, []
     give, take, waiting = flow.give, flow.take, flow.waiting
-    for t, g in zip(outputs, cotangents, strict=True):
-        give(t, g)
-    while waiting:
-        t, g = take()
-        yield t, g
-        op = t.op
-        if op is None or op.vjp is None:
-            continue
-        xs, params = t.inputs, t.params
-        gs = op.vjp(g, t, *xs, **params) if params else op.vjp(g, t, *xs)
-        if len(gs) != len(xs):
-            raise ShapeError(f"the vjp of {op} gave {len(gs)} cotangents for {len(xs)} inputs")
-        for x, gx in zip(xs, gs):  # noqa: B905  as many of the one as of the other
-            if gx is not None and x.requires_grad:
-                give(x, gx)
+    with recording(STATE.mode if graph else "off"):
+        for t, g in zip(outputs, cotangents, strict=True):
+            if g is not None and t.requires_grad and t.id >= oldest:
+                give(t, g.value if bare else g)
+        while waiting:
+            t, g = take()
+            op = t.op
+            if op is None if wanted is None else t.id in wanted:
+                found.append((t, _node(g) if bare else g))
+            if op is None or op.vjp is None:
+                continue
+            xs, gs = t.inputs, rule(op.vjp, t, g)
+            if len(gs) != len(xs):
+                raise ShapeError(f"the vjp of {op} gave {len(gs)} cotangents for {len(xs)} inputs")
+            for x, gx in zip(xs, gs):  # noqa: B905  as many of the one as of the other
+                if gx is not None and x.requires_grad and x.id >= oldest:
+                    give(x, gx)
+    return found
+
+
+def _on_nodes(vjp: Callable[..., Any], t: Tensor, g: Any) -> Sequence[Any]:
+    """The rule of t on Tensors: where a graph is kept, it builds more of it."""
+    return vjp(g, t, *t.inputs, **t.params)
+
+
+def _on_arrays(vjp: Callable[..., Any], t: Tensor, g: Any) -> Sequence[Any]:
+    """The same rule on arrays: it is a formula in operators and rows, and both take arrays as well.
+
+    On Tensors still where a rule looks at more than values: at a tuple, or at which input is data.
+    """
+    xs = t.inputs
+    if g.__class__ is list or (t.op.kind == CONTRACT and not all([x.requires_grad for x in xs])):  # type: ignore[union-attr]
+        return [_array(gx) for gx in _on_nodes(vjp, t, _node(g))]
+    if len(xs) == 2 and not t.params:
+        return vjp(g, t.value, xs[0].value, xs[1].value)
+    return vjp(g, t.value, *[x.value for x in xs], **t.params)
+
+
+def _node(g: Any) -> Any:
+    """Arrays as Tensors."""
+    if g.__class__ is list:
+        return [_node(c) for c in g]
+    return g if g is None else leaf(np.asarray(g))
+
+
+def _array(g: Any) -> Any:
+    """Tensors as arrays."""
+    if g.__class__ is Part:
+        return Part(g.key, _array(g.g))
+    return g.value if g.__class__ is Tensor else g
 
 
 def sweep(
@@ -119,12 +168,9 @@ def sweep(
     None where nothing flows, and for what does not require a gradient.
     graph: whether the result can itself be differentiated.
     """
-    found: dict[int, Any] = dict.fromkeys(w.id for w in wrt)
-    with recording(STATE.mode if graph else "off"):
-        for t, g in flows(outputs, cotangents, min(found, default=0)):
-            if t.id in found:
-                found[t.id] = g
-    return [found[w.id] for w in wrt]
+    ids = {w.id for w in wrt}
+    found = {t.id: g for t, g in collect(outputs, cotangents, ids, graph, min(ids, default=0))}
+    return [found.get(w.id) for w in wrt]
 
 
 def pull(t: Tensor, g: Tensor) -> list[Any]:
