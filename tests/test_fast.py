@@ -477,7 +477,7 @@ def test_an_error_in_emitted_code_names_the_cells_line():
     with np.errstate(all="raise"), pytest.raises(FloatingPointError) as e:
         mg.scan(divides, state, xs, params)
     first = divides.fn.__code__.co_firstlineno
-    assert e.value.__notes__ == [f"in the step's line {first + 2} of {__file__}"]
+    assert e.value.__notes__ == [f"in line {first + 2} of {__file__}"]
     assert "divide(" in str(e.traceback[-1].statement)
 
 
