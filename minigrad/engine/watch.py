@@ -38,6 +38,11 @@ class Note(NamedTuple):
     file: str | None
     line: int | None
 
+    def explain(self, e: BaseException) -> None:
+        """Add to an error that it comes from here."""
+        if self.file:
+            e.add_note(f"in line {self.line} of {self.file}")
+
 
 class Watch:
     """Context in which new nodes learn their name, step and line. Nested watches are no-ops."""

@@ -8,10 +8,9 @@ nothing but calls that compute.
 
 from __future__ import annotations
 
-import linecache
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from .emit import Emitter, Handle, Instruction, variables
 from .kernels import Line, fused
 from .memory import empty
 from .views import View, shares
+from .written import function
 
 _WORDS = re.compile(r"[A-Za-z_]\w*")
 
@@ -39,7 +39,6 @@ class Loop:
     fixed: tuple[int, ...]  # slots that it reads as they are
     kept: dict[int, tuple[int | str, tuple[View, ...]]]  # slot: the stack it is a view of
     stacks: dict[str, tuple[tuple[int, ...], Any]]  # stacks that it writes
-    notes: dict[int, Any] = field(default_factory=dict)  # line: where in the cell's code it comes from
     empty: Callable[..., Any] = empty  # makes the stacks
 
     def run(self, env: dict[int, Any], T: int) -> tuple[Any, ...]:
@@ -58,11 +57,7 @@ class Loop:
             moving = [m[::-1] for m in moving]
         # an entry of a vector must be an array too, so that it can be written into
         moving = [m if m.ndim > 1 else [m[t, ...] for t in range(T)] for m in moving]
-        try:
-            self.function(T, *moving, *(_for_products(env[k], T) for k in self.fixed))
-        except Exception as e:
-            self._explain(e)
-            raise
+        self.function(T, *moving, *(_for_products(env[k], T) for k in self.fixed))
         whole: dict[Any, Any] = {
             **{("in", i): p for i, p in enumerate(enter)},
             **{("out", i): p for i, p in enumerate(leave)},
@@ -74,16 +69,6 @@ class Loop:
                 stack = v.of_stack(stack)
             env[k] = stack
         return tuple(p[last].copy() for p in paths)
-
-    def _explain(self, e: Exception) -> None:
-        """Add to an error which line of the cell it comes from."""
-        trace = e.__traceback__
-        while trace is not None:
-            if trace.tb_frame.f_code is self.function.__code__:
-                note = self.notes.get(trace.tb_lineno)
-                if note is not None and note.file:
-                    e.add_note(f"in the step's line {note.line} of {note.file}")
-            trace = trace.tb_next
 
 
 def _for_products(x: Any, T: int) -> Any:
@@ -142,13 +127,9 @@ def compile_loop(program: Program, layout: Layout, c: Cut, kernels: bool | None 
     text = f"{texts}\n{source}" if texts else source
     space = dict(e.space)
     space["dtypes"] = {name: d for name, _, d in store.buffers}
-    file = f"<loop of {program.name} {id(store):x}>"
-    linecache.cache[file] = (len(source), None, source.splitlines(True), file)
-    exec(compile(source, file, "exec"), space)
+    run = function("loop", source, f"loop of {program.name}", space, notes)
     shapes = [(h.shape, h.dtype) for h in states]
-    return Loop(
-        text, space["loop"], shapes, layout.reverse, tuple(outside), tuple(fixed), kept, store.stacks, notes
-    )
+    return Loop(text, run, shapes, layout.reverse, tuple(outside), tuple(fixed), kept, store.stacks)
 
 
 class _Storage:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from .values import CARRIED, FIXED, TIMED, Graph, Value, ordered, pointwise, uses
+from .values import CARRIED, FIXED, TIMED, Graph, Value, ordered, part_of, pointwise, uses
 
 VIEWS = ("index", "reshape", "transpose", "broadcast")
 
@@ -35,8 +35,8 @@ def _columns(g: Graph, outputs: list[Value]) -> list[Value]:
 
     def rule(v: Value, args: list[Value]) -> Value:
         new = g.again(v, args)
-        if v.isa("index") and v.args[0].serial in sliced and new.isa("index"):
-            return _pushed(g, args[0], *v.params["key"][0].indices(args[0].shape[-1])[:2])
+        if v.isa("index") and v.args[0].serial in sliced and new.isa("index") and (found := part_of(v)):
+            return _pushed(g, args[0], *found[1:])
         return _split_product(g, new) if new.isa("matmul") else new
 
     return g.mapped(outputs, rule)
@@ -52,7 +52,7 @@ def _only_sliced(outputs: Sequence[Value]) -> set[int]:
     found: set[int] = set()
     for v in reversed(order):
         if v.when and v.op is not None and all(
-            (r.isa("index") and len(r.params["key"]) == 1) or (r.serial in found and _slices_through(r))
+            (part_of(r) or (0,))[0] == -1 or (r.serial in found and _slices_through(r))
             for r in readers[v.serial]
             if r is not v
         ) and v not in outputs:  # fmt: skip

@@ -24,6 +24,7 @@ from .pack import packed
 from .regroup import regrouped
 from .stacks import Outside, Sums
 from .values import Graph
+from .written import explain
 
 _CACHE: dict[Any, Any] = {}
 _SAID: set[str] = set()
@@ -67,9 +68,13 @@ class Compiled:
     def __call__(self, arrays: Sequence[Any]) -> tuple[Any, ...]:
         T = len(arrays[self.layout.n_state])
         env: dict[int, Any] = dict(enumerate([*arrays, *self.program.consts]))
-        self.before.run(env, T)
-        final = self.loop.run(env, T)
-        self.after.run(env, T)
+        try:
+            self.before.run(env, T)
+            final = self.loop.run(env, T)
+            self.after.run(env, T)
+        except Exception as e:
+            explain(e)
+            raise
         stacked = self.cut.stacked
         stacks = [
             env[o] if o in stacked else np.broadcast_to(env[o], (T, *env[o].shape)).copy()

@@ -7,7 +7,7 @@ Elementwise rows write into arrays that nobody needs any more, and parts of a co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from ..engine.program import Node, Program
 from .emit import Rule, variables
 from .memory import empty
 from .views import View
+from .written import function
 
 UFUNCS = {
     "add": "add", "sub": "subtract", "mul": "multiply", "div": "divide", "neg": "negative", "tanh": "tanh",
@@ -43,10 +44,11 @@ class Outside:
         self.last.update(dict.fromkeys(needed, self.first + len(program.nodes)))
         self.homes = self._homes()
         self.space: dict[str, Any] = {"np": np, "empty": empty, "product": _product}
-        self.source = self._text(needed) if self.slots else ""
+        self.source, self.run = "", _nothing
         if self.slots:
-            exec(compile(self.source, f"<{name} the loop of {program.name}>", "exec"), self.space)
-        self.run: Callable[[dict[int, Any], int], None] = self.space.get(name, lambda env, T: None)
+            self.source, notes = self._text(needed)
+            title = f"{name} the loop of {program.name}"
+            self.run = function(name, self.source, title, self.space, notes)
 
     def _node(self, slot: int) -> Node:
         return self.program.nodes[slot - self.first]
@@ -72,16 +74,19 @@ class Outside:
         return parts
 
     # ---- text ----
-    def _text(self, needed: Collection[int]) -> str:
+    def _text(self, needed: Collection[int]) -> tuple[str, dict[int, Any]]:
+        """The function, and which line of the cell each of its lines comes from."""
         read = sorted({a for k in self.slots for a in self._node(k).args} - self.mine)
         begun: set[int] = set()  # concatenations whose memory is there
-        lines = [f"{self.names[a]} = env[{a}]" for a in read]
+        lines = [f"def {self.name}(env, T):  # the loop of {self.program.name}"]
+        lines += [f"    {self.names[a]} = env[{a}]" for a in read]
+        notes: dict[int, Any] = {}
         for k in self.slots:
-            lines += self._lines(k, begun)
-        lines += [f"env[{k}] = {self.names[k]}" for k in self.slots if k in needed]
-        return "\n".join(
-            [f"def {self.name}(env, T):  # the loop of {self.program.name}", *(f"    {x}" for x in lines), ""]
-        )
+            mine = self._lines(k, begun)
+            notes.update(dict.fromkeys(range(len(lines) + 1, len(lines) + 1 + len(mine)), self._node(k).note))
+            lines += [f"    {line}" for line in mine]
+        lines += [f"    env[{k}] = {self.names[k]}" for k in self.slots if k in needed]
+        return "\n".join([*lines, ""]), notes
 
     def _lines(self, k: int, begun: set[int]) -> list[str]:
         n, name = self._node(k), self.names[k]
@@ -153,6 +158,10 @@ class Outside:
         name = f"_{n.op.name}_{k}"
         self.space[name] = Rule(n.op, n.params)
         return f"{name}({', '.join(args)})"
+
+
+def _nothing(env: dict[int, Any], T: int) -> None:
+    """What runs where there is nothing to run."""
 
 
 def _product(a: Any, b: Any, out: Any) -> Any:

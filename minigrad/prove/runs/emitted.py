@@ -26,7 +26,7 @@ from ...domains.floats import FLOATS
 from ...engine.program import Program
 from ...engine.scan import Layout, run_plain
 from ...fast import Compiled, Scanned, scanned
-from ...fast.emit import Rule
+from ...fast.emit import Rule, exp
 from ..step import Sizes, arguments, default_sizes, random_array
 from .modular import CLOSE, SURE
 
@@ -175,7 +175,7 @@ def _exact(x: Any) -> Any:
     """What stands for something of the text's names, on numbers modulo p."""
     if isinstance(x, Rule):
         return lambda *xs: x.op.value(ENTRIES, *xs, **x.params)
-    return UFUNCS.get(x, x) if isinstance(x, np.ufunc) else x
+    return UFUNCS.get(np.exp if x is exp else x, x) if callable(x) else x
 
 
 def on_field(compiled: Compiled, edit: Edit = lambda text: text) -> Callable[[Sequence[Any]], list[Any]]:

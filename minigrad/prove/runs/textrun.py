@@ -17,7 +17,7 @@ from ...domains.sizes import INDICES, NUMBERS, SIZES, Sized, array
 from ...engine.program import Program
 from ...engine.scan import Layout
 from ...fast import Compiled
-from ...fast.emit import Rule
+from ...fast.emit import Rule, exp
 from ...fast.views import View
 from ..backward.numpylike import Symbolic
 
@@ -196,7 +196,7 @@ def run_text(
             return Symbolic(_value(c)) if isinstance(c := reading.constant(x), Sized) else x
         if isinstance(x, np.ufunc):
             return UFUNCS[x]
-        return UFUNCS[np.matmul] if x is np.dot else x
+        return UFUNCS[{np.dot: np.matmul, exp: np.exp}[x]] if x in (np.dot, exp) else x
 
     def function(text: str, space: dict[str, Any], which: str) -> Callable[..., None]:
         read, sizes = reading.text(edit(text))
