@@ -48,12 +48,13 @@ class Optimizer:
                 raise ShapeError(f"{self.name}: {name} has shape {p.shape}, its gradient {g.shape}")
             if self.weight_decay:
                 g = g + self.weight_decay * p.value
-            value = p.value - self.change(name, g)
+            change = self.change(name, g)
+            value = np.subtract(p.value, change, out=change if change.dtype == p.dtype else None)
             new[name] = leaf(value.astype(p.dtype, copy=False), p.requires_grad, p.name)
         return new
 
     def change(self, name: str, g: np.ndarray) -> np.ndarray:
-        """What is subtracted from parameter `name` for the gradient g."""
+        """What is subtracted from parameter `name` for the gradient g: a new array, which `step` writes to."""
         raise NotImplementedError
 
 
@@ -93,11 +94,19 @@ class Adam(Optimizer):
 
     def change(self, name: str, g: np.ndarray) -> np.ndarray:
         """lr times the first moment over the root of the second."""
-        b1, b2 = self.betas
-        t, m, v = self.state.get(name, (0, 0.0, 0.0))
-        t, m, v = t + 1, b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
+        (b1, b2), shape, dtype = self.betas, g.shape, g.dtype
+        t, m, v = self.state.get(name) or (0, np.zeros(shape, dtype), np.zeros(shape, dtype))
+        t, work = t + 1, np.empty(shape, dtype)  # the moments are this optimiser's own: changed in place
+        m *= b1
+        m += np.multiply(g, 1 - b1, out=work)
+        v *= b2
+        np.multiply(g, g, out=work)
+        v += np.multiply(work, 1 - b2, out=work)
         self.state[name] = t, m, v
-        return self.lr / (1 - b1**t) * m / (np.sqrt(v / (1 - b2**t)) + self.eps)
+        np.sqrt(np.divide(v, 1 - b2**t, out=work), out=work)
+        work += self.eps
+        np.divide(m, work, out=work)
+        return np.multiply(work, self.lr / (1 - b1**t), out=work)
 
 
 def clip_grad_norm(grads: Mapping[str, Any], max_norm: float) -> tuple[dict[str, Tensor], float]:
@@ -110,4 +119,6 @@ def clip_grad_norm(grads: Mapping[str, Any], max_norm: float) -> tuple[dict[str,
     found = {n: as_tensor(g) for n, g in grads.items() if g is not None}
     norm = float(np.sqrt(sum(float(np.vdot(g.value, g.value)) for g in found.values())))
     scale = min(1.0, max_norm / (norm + 1e-6))
+    if scale == 1:
+        return {n: g.detach() for n, g in found.items()}, norm
     return {n: leaf(g.value * g.dtype.type(scale)) for n, g in found.items()}, norm
