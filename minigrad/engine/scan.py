@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from .adjoint import Wish, adjoint
+from .adjoint import Wish, adjoint, program_from
 from .checkpoint import Segments, scan_segments
 from .core import STATE, Tensor, as_tensor, define, leaf, recording
 from .errors import ShapeError, TraceError
 from .memo import same, world
-from .primitives import LOOP, pick
+from .primitives import LOOP, concat, pick, reshape
 from .program import Program, record
 from .tree import flatten, leaves, matched, rebuild, tree_map
 from .truncation import Truncation as Truncation
@@ -90,7 +90,8 @@ def _vjp(
     at = dict(zip(program.outputs[s : s + k], range(s, s + k), strict=True))  # where each stack is
     read = tuple(j for j in back.needs if not s <= j < s + q)
     if any(j not in at for j in read):
-        y, at = _again(xs, program, layout, read), dict(zip(read, range(s, s + len(read)), strict=True))
+        y = _again(xs, y, program, layout, read)
+        at = {j: i for i, j in enumerate(read, start=len(y.value) - len(read))}
     stored = [xs[j] if s <= j < s + q else pick(y, i=at[j]) for j in back.needs]
     keep = _keep_sequence(y, len(xs[s].value), layout)
     flows = [x for x in gs[s : s + k] if x is not None]
@@ -142,15 +143,32 @@ def _extend(key: Any, *found: Any) -> None:
     _extended[key] = found
 
 
-def _again(xs: Sequence[Tensor], program: Program, layout: Layout, slots: tuple[int, ...]) -> Tensor:
-    """The scan run once more, for the stacks of these slots and nothing else."""
-    s = layout.n_state
+def _again(xs: Sequence[Tensor], y: Tensor, program: Program, layout: Layout, slots: Any) -> Tensor:
+    """The scan y run once more, for the final states of what it carries and the stacks of these slots.
+
+    A state that y has stacked enters as a sequence and is not carried: an LSTM's products then leave the loop.
+    """
+    s, q, n, k = layout.n_state, layout.n_state + layout.n_seq, len(xs), layout.n_stack
+    at = {o: i for i, o in enumerate(program.outputs[s : s + k], start=s)}  # where each stack is
+    known = [] if layout.cut else [i for i in range(s) if program.outputs[i] in at]
     key = (id(program), layout, slots)
     if key not in _extended or _extended[key][0] is not program:
-        again = replace(program, outputs=program.outputs[:s] + slots)
-        _extend(key, program, again, replace(layout, n_stack=len(slots)))
-    _, again, stacked = _extended[key]
-    return scan_row(*xs, program=again, layout=stacked)
+        carried = [i for i in range(s) if i not in known]
+        outputs = (*(program.outputs[i] for i in carried), *slots)
+        inputs = [*carried, *range(s, q), *known, *range(q, n)]
+        again = program_from(replace(program, outputs=outputs), inputs)
+        how = replace(layout, n_state=len(carried), n_seq=q - s + len(known), n_stack=len(slots))
+        _extend(key, program, again, how)
+    _, again, how = _extended[key]
+    entering = [_entering(xs[i], pick(y, i=at[program.outputs[i]]), layout.reverse) for i in known]
+    states = [x for i, x in enumerate(xs[:s]) if i not in known]
+    return scan_row(*states, *xs[s:q], *entering, *xs[q:], program=again, layout=how)
+
+
+def _entering(first: Tensor, leaving: Tensor, reverse: bool) -> Tensor:
+    """The states that enter the steps, stacked, from the one before the first step and those that leave."""
+    start = reshape(first, shape=(1, *first.shape), ndim=first.ndim)
+    return concat(*((leaving[1:], start) if reverse else (start, leaving[:-1])), axis=-leaving.ndim)
 
 
 def _scan(xs: Sequence[Tensor], program: Program, layout: Layout) -> tuple[Tensor, list[Tensor]]:
