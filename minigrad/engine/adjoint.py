@@ -111,7 +111,7 @@ def _without_the_step(back: Program, step: Program, s: int, q: int, n_seq: int) 
         needs = [s]  # a scan is as long as its sequences: the entering state, though nothing reads it
     fixed, flows = range(s + s + q, s + n), range(s + n, len(back.inputs))
     slots = [*range(s), *needs, *flows[:n_seq], *fixed, *flows[n_seq:]]
-    return Adjoint(_rewired(back, slots, first), tuple(same[k] for k in needs))
+    return Adjoint(program_from(back, slots), tuple(same[k] for k in needs))
 
 
 def _step_slots(back: Program, step: Program, s: int) -> dict[int, int]:
@@ -137,9 +137,9 @@ def _step_slots(back: Program, step: Program, s: int) -> dict[int, int]:
     return {k: of_step[v] for k, v in enumerate(walk(back, inputs)) if v in of_step}
 
 
-def _rewired(program: Program, slots: Sequence[int], first: int) -> Program:
+def program_from(program: Program, slots: Sequence[int]) -> Program:
     """The program from these slots (inputs or nodes) to its outputs, without what is then dead."""
-    live, stop = set(program.outputs), set(slots)
+    first, live, stop = len(program.inputs) + len(program.consts), set(program.outputs), set(slots)
     for k in range(first + len(program.nodes) - 1, first - 1, -1):
         if k in live and k not in stop:
             live.update(program.nodes[k - first].args)

@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .adjoint import Wish, adjoint
+from .adjoint import Wish, adjoint, program_from
 from .checkpoint import Segments, scan_segments
 from .core import STATE, Tensor, as_tensor, define, leaf, node, recording
 from .errors import ShapeError, TraceError
 from .memo import remembered, world
-from .primitives import LOOP, pick
+from .primitives import LOOP, concat, pick, reshape
 from .program import Program, record
 from .tree import flatten, leaves, matched, rebuild, spread, tree_map
 from .truncation import Truncation as Truncation
@@ -83,7 +83,7 @@ class _Pull(NamedTuple):
     layout: Layout
     stored: tuple[tuple[bool, int], ...]
     wanted: tuple[bool, ...]
-    again: tuple[Program, Layout] | None
+    again: _Again | None
 
 
 _pulls: dict[Any, _Pull] = {}
@@ -103,7 +103,7 @@ def _vjp(
     make = partial(_pull, xs, gs, program, layout)
     pull = make() if y.m.rank else remembered(_pulls, key, make)
     if pull.again is not None:
-        y = scan_row(*xs, program=pull.again[0], layout=pull.again[1])
+        y = _run_again(xs, y, program, layout, pull.again)
     stored = [xs[j] if given else part(y, j) for given, j in pull.stored]
     keep = _keep_sequence(y, len(xs[s].value), layout)
     flows = [x for x in gs[s : s + k] if x is not None]
@@ -120,8 +120,8 @@ def _pull(xs: Sequence[Tensor], gs: Sequence[Any], program: Program, layout: Lay
     at = dict(zip(program.outputs[s : s + k], range(s, s + k), strict=True))  # where each stack is
     read, again = tuple(j for j in back.needs if not s <= j < q), None
     if any(j not in at for j in read):  # it was recorded: the scan is run once more, for what is read of it
-        again = replace(program, outputs=program.outputs[:s] + read), layout._replace(n_stack=len(read))
-        at = dict(zip(read, range(s, s + len(read)), strict=True))
+        again = _again(program, layout, read, len(xs))
+        at = {j: i for i, j in enumerate(read, start=again.layout.n_state)}
     stored = tuple((True, j) if s <= j < q else (False, at[j]) for j in back.needs)
     n_seq = len(stored) + sum(wish.given[s : s + k]) + wish.masked
     turned = Layout(s, n_seq, sum(wish.wanted[s:q]), not layout.reverse, fast=layout.fast)
@@ -159,6 +159,45 @@ def _with_residuals(xs: Sequence[Tensor], program: Program, layout: Layout) -> t
     stacked, sums = program.outputs[: s + k], program.outputs[s + k :]
     more = tuple(j for j in back.needs if not s <= j < s + layout.n_seq and j not in stacked[s:])
     return replace(program, outputs=stacked + more + sums), layout._replace(n_stack=k + len(more))
+
+
+class _Again(NamedTuple):
+    """The scan run once more, for the final states of what it carries and some stacks.
+
+    known: states that are stacked already; they enter as sequences and are not carried: an LSTM's products
+    then leave the loop.
+    """
+
+    program: Program
+    layout: Layout
+    known: tuple[int, ...]
+
+
+def _again(program: Program, layout: Layout, slots: tuple[int, ...], n: int) -> _Again:
+    """The scan of n inputs that stacks these slots and nothing else."""
+    s, q, k = layout.n_state, layout.n_state + layout.n_seq, layout.n_stack
+    stacked = program.outputs[s : s + k]
+    known = () if layout.cut else tuple(i for i in range(s) if program.outputs[i] in stacked)
+    carried = [i for i in range(s) if i not in known]
+    outputs = (*(program.outputs[i] for i in carried), *slots)
+    inputs = [*carried, *range(s, q), *known, *range(q, n)]
+    how = layout._replace(n_state=len(carried), n_seq=q - s + len(known), n_stack=len(slots))
+    return _Again(program_from(replace(program, outputs=outputs), inputs), how, known)
+
+
+def _run_again(xs: Sequence[Tensor], y: Tensor, program: Program, layout: Layout, again: _Again) -> Tensor:
+    """The scan y of xs, run once more."""
+    s, q, k = layout.n_state, layout.n_state + layout.n_seq, layout.n_stack
+    at = {o: i for i, o in enumerate(program.outputs[s : s + k], start=s)}  # where each stack is
+    entering = [_entering(xs[i], part(y, at[program.outputs[i]]), layout.reverse) for i in again.known]
+    states = [x for i, x in enumerate(xs[:s]) if i not in again.known]
+    return scan_row(*states, *xs[s:q], *entering, *xs[q:], program=again.program, layout=again.layout)
+
+
+def _entering(first: Tensor, leaving: Tensor, reverse: bool) -> Tensor:
+    """The states that enter the steps, stacked, from the one before the first step and those that leave."""
+    start = reshape(first, shape=(1, *first.shape), ndim=first.ndim)
+    return concat(*((leaving[1:], start) if reverse else (start, leaving[:-1])), axis=-leaving.ndim)
 
 
 def _scan(xs: Sequence[Tensor], program: Program, layout: Layout) -> tuple[Tensor, list[Tensor]]:

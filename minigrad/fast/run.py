@@ -18,6 +18,7 @@ import numpy as np
 from ..domains.floats import FLOATS
 from ..engine.program import Program
 from ..engine.scan import Layout, run_plain
+from .blocks import in_blocks, steps_in
 from .cut import CannotCompile, Cut, cut
 from .loop import Loop, compile_loop
 from .pack import packed
@@ -56,6 +57,7 @@ class Compiled:
         inside = {a for slot in c.inside for a in self._node(slot).args}
         always = {*program.outputs, *inside, *(x for o in self.sums for x in self._lazy(o))}
         before, after = ([k for k in slots if k not in self.skip] for slots in (c.before, c.after))
+        self.block = steps_in(program, c.fixed, [*before, *c.kept, *after])
         in_after = {a for slot in after for a in self._node(slot).args}
         self.before = Outside("before", program, [*c.fixed, *before], c.stacked, always | in_after)
         self.after = Outside("after", program, after, c.stacked, always)
@@ -66,6 +68,11 @@ class Compiled:
         return "\n".join(text for text in (self.before.source, self.loop.source, self.after.source) if text)
 
     def __call__(self, arrays: Sequence[Any]) -> tuple[Any, ...]:
+        if len(arrays[self.layout.n_state]) <= self.block:
+            return self._run(arrays)
+        return in_blocks(self._run, self.layout, self.block, arrays, self.loop.empty)
+
+    def _run(self, arrays: Sequence[Any]) -> tuple[Any, ...]:
         T = len(arrays[self.layout.n_state])
         env: dict[int, Any] = dict(enumerate([*arrays, *self.program.consts]))
         try:
