@@ -422,6 +422,34 @@ def test_code_has_its_own_cells_names_though_another_computes_the_same():
     assert "gate" not in sources[1]
 
 
+def test_a_program_runs_on_other_sizes_than_it_was_recorded_with():
+    """Code for one batch met arrays of another."""
+    one = CELLS["torch_lstm"]
+
+    def ys(params, state, xs):
+        return mg.scan(one, state, xs, params)[1]
+
+    def raw(**how):
+        params, state, xs = arguments(one, **how)
+        return {k: v.numpy() for k, v in params.items()}, tuple(s.numpy() for s in state), xs.numpy()
+
+    program = mg.trace(ys, *raw())
+    for how in ({}, {"T": 7}, {"lead": (3,)}, {"dtype": "float32"}):
+        args = raw(**how)
+        y = program(*args)
+        assert y.dtype == args[2].dtype
+        np.testing.assert_allclose(y, ys(*args).numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_a_bias_is_summed_over_rows_before_its_gates_are_joined():
+    params, state, xs = arguments(CELLS["lstm_concat"])
+    text = fast.source(CELLS["lstm_concat"], state, xs, params)
+    assert "def sums(env, T)" in text
+    assert "rows_" in text
+    after = text.split("def after")[-1].split("def sums")[0]
+    assert "[..., 0:3] = " not in after  # no stack is put together only to be summed
+
+
 def test_nothing_is_silently_left_to_the_plain_runner():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

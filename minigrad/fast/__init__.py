@@ -2,7 +2,7 @@
 
 `minigrad.scan` uses it by itself. Reading order: run (what happens to a scan), cut (before | inside | after
 the loop), regroup and pack (rewrites that make the inside small), emit and loop (the inside as numpy with
-preallocated buffers), stacks (the outside, on all steps at once), memory.
+preallocated buffers), stacks (the outside, on all steps at once), sums (over time), memory.
 """
 
 from __future__ import annotations

@@ -130,8 +130,9 @@ def written(scan: Scanned, kernels: bool) -> Compiled:
 
 
 def texts(compiled: Compiled) -> list[str]:
-    """The emitted functions: before, loop, after; those that there are."""
-    return [t for t in (compiled.before.source, compiled.loop.source, compiled.after.source) if t]
+    """The emitted functions: before, loop, after, sums; those that there are."""
+    parts = compiled.before, compiled.loop, compiled.after, compiled.sums
+    return [part.source for part in parts if part.source]
 
 
 # ---- the text run again --------------------------------------------------------------------------
@@ -150,7 +151,7 @@ def rerun(
         return new[which]
 
     twin = copy.copy(compiled)
-    for part in ("before", "after"):
+    for part in ("before", "after", "sums"):
         outside = copy.copy(getattr(compiled, part))
         if outside.source:
             outside.run = function(outside.source, outside.space, part)
