@@ -240,7 +240,7 @@ def _steps(x: Tensor) -> Iterator[Tensor]:
         for t, item in enumerate(unstack(x), start=1):
             if outermost:
                 watch.step = t
-                watch.saw(item)
+                watch.saw(item, 2)
             yield item
     finally:
         if outermost:
