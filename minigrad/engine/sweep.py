@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from .core import DOMAINS, STATE, Tensor, leaf, recording
+from .core import DOMAINS, STATE, TABLE, Primitive, Tensor, leaf, recording
 from .errors import ShapeError
 from .primitives import CONTRACT, Part, cast, parts_of, sum_
+
+Rule = Callable[..., Sequence[Any]]
 
 
 def reachable(outputs: Sequence[Tensor], since: int = 0) -> list[Tensor]:
@@ -106,7 +108,7 @@ def collect(
     """
     plain = DOMAINS["f"]
     bare = not graph and all([t is None or t.m is plain for t in (*outputs, *cotangents)])
-    flow, rule, found = _Flow(bare), _on_arrays if bare else _on_nodes, []
+    flow, pull_back, found = _Flow(bare), _on_arrays if bare else _on_nodes, []
     give, take, waiting = flow.give, flow.take, flow.waiting
     with recording(STATE.mode if graph else "off"):
         for t, g in zip(outputs, cotangents, strict=True):
@@ -119,7 +121,7 @@ def collect(
                 found.append((t, _node(g) if bare else g))
             if op is None or op.vjp is None:
                 continue
-            xs, gs = t.inputs, rule(op.vjp, t, g)
+            xs, gs = t.inputs, pull_back(t, op, op.vjp, g)
             if len(gs) != len(xs):
                 raise ShapeError(f"the vjp of {op} gave {len(gs)} cotangents for {len(xs)} inputs")
             for x, gx in zip(xs, gs):  # noqa: B905  as many of the one as of the other
@@ -128,22 +130,22 @@ def collect(
     return found
 
 
-def _on_nodes(vjp: Callable[..., Any], t: Tensor, g: Any) -> Sequence[Any]:
-    """The rule of t on Tensors: where a graph is kept, it builds more of it."""
-    return vjp(g, t, *t.inputs, **t.params)
+def _on_nodes(t: Tensor, op: Primitive, rule: Rule, g: Any) -> Sequence[Any]:
+    """What g gives to the inputs of t by its rule, which builds more graph where one is kept."""
+    return rule(g, t, *t.inputs, **t.params)
 
 
-def _on_arrays(vjp: Callable[..., Any], t: Tensor, g: Any) -> Sequence[Any]:
-    """The same rule on arrays: it is a formula in operators and rows, and both take arrays as well.
+def _on_arrays(t: Tensor, op: Primitive, rule: Rule, g: Any) -> Sequence[Any]:
+    """The same on arrays: a rule of the table is a formula in operators and rows, and both take arrays too.
 
-    On Tensors still where a rule looks at more than values: at a tuple, or at which input is data.
+    On Tensors where a rule looks at more than values: at a tuple, at which input is data, at its node.
     """
-    xs = t.inputs
-    if g.__class__ is list or (t.op.kind == CONTRACT and not all([x.requires_grad for x in xs])):  # type: ignore[union-attr]
-        return [_array(gx) for gx in _on_nodes(vjp, t, _node(g))]
-    if len(xs) == 2 and not t.params:
-        return vjp(g, t.value, xs[0].value, xs[1].value)
-    return vjp(g, t.value, *[x.value for x in xs], **t.params)
+    xs, formula = t.inputs, op is TABLE.get(op.name)
+    if g.__class__ is list or not formula or (op.kind == CONTRACT and not all([x.requires_grad for x in xs])):
+        return [_array(gx) for gx in rule(_node(g), t, *xs, **t.params)]
+    if t.params:
+        return rule(g, t.value, *[x.value for x in xs], **t.params)
+    return rule(g, t.value, *[x.value for x in xs])
 
 
 def _node(g: Any) -> Any:
