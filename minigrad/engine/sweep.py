@@ -35,6 +35,8 @@ def reachable(outputs: Sequence[Tensor], since: int = 0) -> list[Tensor]:
 
 def fit(g: Any, x: Any) -> Any:
     """The cotangent g in the shape and dtype of x: summed over the axes along which x was broadcast."""
+    if g.__class__ is np.ndarray and g.size == x.size and g.shape[g.ndim - x.ndim :] == x.shape:
+        g = g.reshape(x.shape)  # the axes before have size 1: there is nothing to sum
     if g.ndim > x.ndim:
         g = sum_(g, axis=tuple(range(-g.ndim, -x.ndim)), keepdims=False)
     if g.shape != x.shape:
