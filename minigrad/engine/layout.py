@@ -152,8 +152,10 @@ def getitem(x: Tensor, key: Any) -> Tensor:
 
     A place that is picked more than once gets the sum of the gradients.
     """
-    if key.__class__ is int and x.ndim:  # a time step, most of the time
-        return _slice(x, [key] + [slice(None)] * (x.ndim - 1))
+    if key.__class__ is int and x.ndim and all([n.__class__ is int for n in x.shape]):
+        n, *rest = x.shape
+        if -n <= key < n:  # a time step, most of the time: a third of the time of what follows
+            return p.index(x, key=(key % n, *[slice(0, k, 1) for k in rest]))
     keys = list(key) if isinstance(key, tuple) else [key]
     arrays = [isinstance(k, (Tensor, np.ndarray, list)) for k in keys]
     taken = sum(_axes_taken(k) for k in keys if k is not None and k is not Ellipsis)
@@ -240,7 +242,7 @@ def _steps(x: Tensor) -> Iterator[Tensor]:
         for t, item in enumerate(unstack(x), start=1):
             if outermost:
                 watch.step = t
-                watch.saw(item)
+                watch.saw(item, 2)
             yield item
     finally:
         if outermost:

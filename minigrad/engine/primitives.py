@@ -103,12 +103,12 @@ one_hot = define(
 # ---- contractions and reductions ---------------------------------------------------------------
 def _matmul_vjp(g: Tensor, y: Tensor, a: Tensor, b: Tensor):
     asked = a.__class__ is not Tensor or a.requires_grad  # not where a is data
-    da = matmul(g, swap(b)) if asked else None
+    da = matmul(g, b.mT) if asked else None
     if b.ndim == 2 and a.ndim > 2:  # one product over all leading axes, not one each and a sum
         rows = math.prod(a.shape[:-1])
         a = reshape(a, shape=(rows, a.shape[-1]), ndim=a.ndim)
         g = reshape(g, shape=(rows, g.shape[-1]), ndim=g.ndim)
-    return da, matmul(swap(a), g)
+    return da, matmul(a.mT, g)
 
 
 matmul = define("matmul", CONTRACT, r"{0}\,{1}", lambda m, a, b: m.matmul(a, b), _matmul_vjp)
