@@ -43,7 +43,9 @@ class Optimizer:
         for name, p in params.items():
             if given.get(name) is None:
                 continue
-            g = as_tensor(given[name]).value
+            # in row order, as parameters are: a gradient of a transposed weight, read across, made Adam's
+            # step of 900,000 numbers take 7.2 ms, not 3.4 (2026-11-21)
+            g = np.asarray(as_tensor(given[name]).value, order="C")
             if g.shape != p.shape:
                 raise ShapeError(f"{self.name}: {name} has shape {p.shape}, its gradient {g.shape}")
             if self.weight_decay:
@@ -117,7 +119,8 @@ def clip_grad_norm(grads: Mapping[str, Any], max_norm: float) -> tuple[dict[str,
     if max_norm <= 0:
         raise ValueError(f"clip_grad_norm: max_norm={max_norm}; pass a number above 0")
     found = {n: as_tensor(g) for n, g in grads.items() if g is not None}
-    norm = float(np.sqrt(sum(float(np.vdot(g.value, g.value)) for g in found.values())))
+    flat = (g.value.ravel("K") for g in found.values())  # in any order, without a copy
+    norm = float(np.sqrt(sum(float(np.vdot(v, v)) for v in flat)))
     scale = min(1.0, max_norm / (norm + 1e-6))
     if scale == 1:
         return {n: g.detach() for n, g in found.items()}, norm

@@ -79,6 +79,7 @@ def loss_curve(losses: Sequence[float], chance: float) -> str:
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Loss in bits per '
         f'character: {losses[0]:.2f} at step 1, {mean[-1]:.2f} at step {n}">',
         *grid, *steps,
+        f'<text x="{LEFT}" y="{HEIGHT - 6}">bits per character, and their running mean</text>',
         f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 6}" text-anchor="end">training step</text>',
         f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(chance):.1f}" y2="{y(chance):.1f}" class="chance"/>',
         f'<text x="{WIDTH - RIGHT}" y="{y(chance) + 14:.1f}" text-anchor="end">'

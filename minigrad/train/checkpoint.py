@@ -18,7 +18,7 @@ from .._output import whole_file
 from ..cells import CELLS, VARIANTS
 from ..cells.cell import Cell
 from ..engine.core import tensor
-from .model import DTYPE, CharModel
+from .model import CharModel
 from .text import fingerprint
 from .training import Settings, Training
 
@@ -32,8 +32,17 @@ class CheckpointError(ValueError):
 
 
 def save(training: Training, path: Path) -> None:
-    """Write the training to a file, which is whole or as it was before. Raises OSError, naming it."""
+    """Write the training to a file, which is whole or as it was before.
+
+    Raises OSError, naming the file; FloatingPointError if a parameter is no finite number.
+    """
     model = training.model
+    for name, p in model.params.items():
+        if not np.isfinite(p.numpy()).all():
+            raise FloatingPointError(
+                f"{name} is not finite after step {training.steps}; train again with a rate (lr) below "
+                f"{training.settings.lr:g}"
+            )
     arrays = {name: p.numpy() for name, p in model.params.items()}
     for name, (t, m, v) in training.adam.state.items():
         arrays |= {f"adam.t.{name}": np.asarray(t), f"adam.m.{name}": m, f"adam.v.{name}": v}
@@ -121,19 +130,18 @@ def load(path: Path, cell: Cell | None = None) -> Checkpoint:
         n, layers = settings.hidden, settings.layers
         model = CharModel(str(facts["vocabulary"]), core, n, layers, {})
         shapes = model.shapes()
-        model.zero_state()
     except CheckpointError:
         raise
     except (KeyError, TypeError, ValueError) as e:
         raise _spoilt(str(path), e) from None
     for name, shape in shapes.items():
-        found = arrays[name].shape if name in arrays else None
-        if found != shape:
+        found = arrays[name].shape if name in arrays else "no shape"
+        if found != shape or arrays[name].dtype.kind != "f":
             raise CheckpointError(
-                f"{path}: {name} has the shape {found}, {core.name} of {n} needs {shape}; the file is "
+                f"{path}: {name} is of {found}, {core.name} of {n} needs {shape} floats; the file is "
                 "spoilt, or is of another version of the cell"
             )
-    model.params = {n: tensor(arrays[n], DTYPE, requires_grad=True, name=n) for n in shapes}
+    model.params = {n: tensor(arrays[n], requires_grad=True, name=n) for n in shapes}
     return Checkpoint(str(path), facts, arrays, settings, model)
 
 

@@ -101,11 +101,29 @@ def train(training: Training, job: Job, say: Callable[[str], Any] = print) -> di
         check_writable(path)
     size = sum(p.value.size for p in model.params.values())
     say(
-        f"{len(training.reader.x) * training.settings.batch:,} characters, {len(model.vocabulary)} different; "
-        f"{model.core.name}, {model.layers} layer(s) of {model.hidden}, {size:,} parameters"
+        f"{training.reader.x.size:,} characters, {len(model.vocabulary)} different; {model.core.name}, "
+        f"{model.layers} layer(s) of {model.hidden}, {size:,} parameters"
     )
     start = time.perf_counter()
-    saved = f"{job.out} holds step {begin}" if begin else "Nothing was saved"
+    _run_and_save(training, job)
+    seconds, losses = time.perf_counter() - start, training.losses
+    guessing = math.log2(len(model.vocabulary))
+    with whole_file(curve) as part:
+        part.write_text(curve_picture(losses, guessing), encoding="utf-8")
+    tokens = (training.steps - begin) * training.settings.batch * training.settings.length
+    facts = {
+        "checkpoint": job.out, "curve": curve, "steps": training.steps,
+        "interrupted": training.steps < job.steps,
+        "bits_per_character": {"first": losses[0], "last": latest(losses), "guessing": guessing},
+        "characters_per_second": tokens / seconds, "seconds": seconds,
+    }  # fmt: skip
+    _tell(facts, job, say)
+    return facts
+
+
+def _run_and_save(training: Training, job: Job) -> None:
+    """Train until the job is done or Ctrl-C is pressed; what fails says which step the file holds."""
+    saved = f"{job.out} holds step {training.steps}" if training.steps else "Nothing was saved"
     with stop_asked() as stop:
 
         def after() -> bool:
@@ -121,19 +139,6 @@ def train(training: Training, job: Job, say: Callable[[str], Any] = print) -> di
             raise FloatingPointError(f"{e}. {saved}.") from None
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"Interrupted at once. {saved}.") from None
-    seconds = time.perf_counter() - start
-    guessing, losses = math.log2(len(model.vocabulary)), training.losses
-    with whole_file(curve) as part:
-        part.write_text(curve_picture(losses, guessing), encoding="utf-8")
-    tokens = (training.steps - begin) * training.settings.batch * training.settings.length
-    facts = {
-        "checkpoint": job.out, "curve": curve, "steps": training.steps,
-        "interrupted": training.steps < job.steps,
-        "bits_per_character": {"first": losses[0], "last": latest(losses), "guessing": guessing},
-        "characters_per_second": tokens / seconds, "seconds": seconds,
-    }  # fmt: skip
-    _tell(facts, job, say)
-    return facts
 
 
 def latest(losses: list[float]) -> float:

@@ -37,7 +37,9 @@ class CharModel:
     params: dict[str, Tensor]
 
     @classmethod
-    def new(cls, text: str, hidden: int = 128, layers: int = 1, cell: Cell = lstm, seed: int = 0) -> CharModel:
+    def new(
+        cls, text: str, hidden: int = 128, layers: int = 1, cell: Cell = lstm, seed: int = 0, dtype: str = DTYPE
+    ) -> CharModel:
         """An untrained model of the characters in `text`; the same for the same seed.
 
         cell: with one input and a first state of one axis each, of sizes by two different names.
@@ -50,12 +52,17 @@ class CharModel:
         model = cls("".join(sorted(set(text))), cell, hidden, layers, {})
         rng = np.random.default_rng(seed)
         for k in range(layers):
-            drawn = cell.init(rng, DTYPE, **model.sizes(k))
+            drawn = cell.init(rng, dtype, **model.sizes(k))
             model.params |= {f"{p}_l{k}": v for p, v in drawn.items()}
-        model.params |= affine.init(rng, DTYPE, n=hidden, q=len(model.vocabulary))
+        model.params |= affine.init(rng, dtype, n=hidden, q=len(model.vocabulary))
         for name, p in model.params.items():
             p.name = name
         return model
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of the parameters, and so of all numbers."""
+        return str(self.params["b_q"].dtype)
 
     @property
     def cell(self) -> Cell:
@@ -99,15 +106,15 @@ class CharModel:
 
     def one_hot(self, text: str) -> Tensor:
         """The cell's inputs for a text: (len(text), d) rows with a single 1."""
-        return f.one_hot(self.encode(text), len(self.vocabulary), DTYPE)
+        return f.one_hot(self.encode(text), len(self.vocabulary), self.dtype)
 
     def zero_state(self, *lead: int) -> State:
         """The states of all layers before the first character."""
-        return tuple(self.core.zero_state(*lead, dtype=DTYPE, **self.sizes(k)) for k in range(self.layers))
+        return tuple(self.core.zero_state(*lead, dtype=self.dtype, **self.sizes(k)) for k in range(self.layers))
 
     def loss(self, state: State, x: np.ndarray, y: np.ndarray) -> tuple[Tensor, State]:
         """(mean cross-entropy in nats, final state). x, y: (T, batch) places in the vocabulary."""
-        h, final = f.one_hot(x, len(self.vocabulary), DTYPE), []
+        h, final = f.one_hot(x, len(self.vocabulary), self.dtype), []
         for k, before in enumerate(state):
             params = {p: self.params[f"{p}_l{k}"] for p in self.core.params}
             after, h = scan(self.core, before, h, params)
