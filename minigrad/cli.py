@@ -281,7 +281,7 @@ def derive_command(cell: Cell, form: str) -> None:
 
 
 @cli.command("bench")
-@click.argument("tables", nargs=-1, type=click.Choice(["training", "inference", "compile", "length"]))
+@click.argument("tables", nargs=-1, type=click.Choice(["training", "inference", "compile", "length", "profile"]))
 @click.option("--cells", default="all", help="rnn, lstm, gru as torch.nn has them, and other built-in cells.")
 @click.option("--peers", default="all", help="Next to whom, with commas.")
 @click.option("--grid", default="0,1,2,3,4,5,6", help="Which sizes, by number.")
@@ -292,11 +292,12 @@ def derive_command(cell: Cell, form: str) -> None:
 @click.option("--python", "pythons", multiple=True, metavar="PEER=PATH", help="Run a peer in another environment.")
 @click.option("--page", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Put the tables there too.")
 def bench_command(tables: tuple[str, ...], page: Path | None, **options: Any) -> None:
-    """Time minigrad next to others, and hold it to its bars: all four TABLES, or some of them.
+    """Time minigrad next to others, and hold it to its bars: all five TABLES, or some of them.
 
     training and inference: a step of eight cells, as ratios with their spread. compile: the first call of a
-    cell over 1024 steps. length: how cost grows with T. One process per peer; peers that are not
-    installed are named and skipped. All of it takes about 12 minutes; --grid 0,1,2 training about one.
+    cell over 1024 steps. length: how cost grows with T. profile: where the time goes. One process per
+    peer; peers that are not installed are named and skipped. All of it takes about 15 minutes, the
+    sizes 0,1,2 of training about two.
     Sizes 0 to 6 are (T, batch, input, hidden) = (35,1,16,32), (35,32,32,32), (35,32,64,128),
     (100,32,128,256), (64,64,256,512), (35,20,650,650), (1000,8,64,128).
     """

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from minigrad.bench import first, length, measure, own, peers, problem, process, report, tables
+from minigrad.bench import first, length, measure, own, peers, problem, process, profile, report, tables
 from minigrad.cells import CELLS, VARIANTS
 from minigrad.cli import main
 
@@ -184,7 +184,7 @@ def test_a_compiler_that_was_stopped_is_never_given_a_time(theirs, text, met):
     found = {"numpy runner": first.Call(0.15, 0.05), "jax unrolled": theirs}
     lines = first.bars(found, 1024).splitlines()[2:]
     assert [line for line in lines if text in line and line.rstrip(" |").endswith(met)] == [lines[2]]
-    assert lines[0].split("|")[4:6] == [" 0.15 s".ljust(len(lines[0].split("|")[4])), " met".ljust(14)]
+    assert lines[0].split("|")[4:6] == [" 0.10 s".ljust(len(lines[0].split("|")[4])), " met".ljust(14)]
     assert first.Call(None, None, 59.6).cells() == ["> 60", "–", "> 60"]
 
 
@@ -194,6 +194,28 @@ def test_a_first_call_is_timed_in_a_process_with_an_empty_cache(tmp_path):
     stopped = first.first_call("numpy runner", 3 * 10**5, str(tmp_path), 1.5, ONE)
     assert stopped.first is None
     assert 0 <= stopped.compiling <= 1.5
+
+
+@pytest.mark.parametrize(
+    ("file", "part"),
+    [
+        ("<loop of lstm 7f>", "loops over time"),
+        ("/cache/minigrad/kernels/k0.py", "loops over time"),
+        ("C:\\minigrad\\fast\\stacks.py", "before and after the loops"),
+        ("<before the loop of back>", "before and after the loops"),
+        ("/x/minigrad/engine/core.py", "engine around them, loss"),
+        ("/x/minigrad/bench/own.py", "the rest"),
+    ],
+)
+def test_the_profile_knows_whose_code_it_is(file, part):
+    assert profile.part(file) == part
+
+
+def test_the_shares_of_a_step_are_a_whole():
+    ((ms, products, *shares),) = profile.shares("numpy runner", "lstm", SMALL, 0.0)
+    assert 0 < products < ms
+    assert sum(shares) == pytest.approx(1)
+    assert shares[0] > 0.02
 
 
 # ---- length ---------------------------------------------------------------------------------------------

@@ -103,10 +103,11 @@ def bars(found: dict[str, Call], T: int) -> str:
     """Each bar, and whether it is met: of the calls at that T."""
     rows = []
     for runner, most in FIRST.items():
-        seconds = found[runner].first if runner in found else None
-        met = "not measured" if seconds is None else "met" if seconds <= most else "NOT met"
-        text = BLANK if seconds is None else f"{seconds:.2f} s"
-        rows.append([runner, f"its first call, T = {T}", f"≤ {most:g} s", text, met])
+        text, met = BLANK, "not measured"
+        if runner in found:
+            seconds = found[runner].compiling
+            text, met = f"{seconds:.2f} s", "met" if seconds <= most else "NOT met"
+        rows.append([runner, f"its first call less its second, T = {T}", f"≤ {most:g} s", text, met])
     for runner, least in BARS.items():
         for compiler in COMPILERS:
             text, met = BLANK, "not measured"

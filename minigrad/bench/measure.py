@@ -7,6 +7,7 @@ cores it is time on the wall. In a process a step is run once, then at least thr
 from __future__ import annotations
 
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from .problem import NoPeer, Size, Step
 from .process import Setting, python_of, results
 
 FLOOR = "GEMM floor"
+HOUR = 3600.0  # seconds, for a peer that bars speak of
 LEAST = 3  # steps that are timed, however slow
 Times = dict[tuple[str, str, Size], dict[int, float]]  # (peer, cell, size) -> {round: ms of a step}
 Say = Callable[[str], None]
@@ -66,29 +68,36 @@ def steps(
 def measured(ask: Ask, say: Say) -> Times:
     """The times of the peers that are there, and of the floor; says which are skipped, and why."""
     times: Times = {}
-    clock = "process_time" if ask.how.one else "perf_counter"
     said: set[str] = set()
-    for round_ in range(ask.rounds):
-        for peer in ask.peers:
-            one, cells = PEERS[peer], cells_of(peer, ask.cells)
-            if not cells or (one.aside and round_):
-                continue
-            start, missing = time.perf_counter(), len(cells) * len(ask.sizes)
-            for cell, k, found in results(
-                "measure:steps", [peer, cells, ask.sizes, ask.train, ask.seconds, clock], ask.how,
-                python_of(peer, ask.how), ask.limit if one.aside else 3600, **dict(one.settings),
-            ):  # fmt: skip
-                missing -= 1
-                if isinstance(found, str):
-                    if found not in said:
-                        say(f"skipped: {found}")
-                    said.add(found)
-                else:
-                    times.setdefault((peer, cell, ask.sizes[k]), {})[round_] = found
-            if any(round_ in found for (whose, *_), found in times.items() if whose == peer):
-                stopped = f"; stopped, {missing} not measured" if missing else ""
-                say(f"round {round_ + 1} of {ask.rounds}: {peer}, {time.perf_counter() - start:.0f} s{stopped}")
+    with tempfile.TemporaryDirectory() as cache:
+        jax = {"JAX_COMPILATION_CACHE_DIR": cache, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+        for round_ in range(ask.rounds):
+            for peer in ask.peers:
+                one, cells = PEERS[peer], cells_of(peer, ask.cells)
+                if not cells or (one.aside and (round_ or not ask.train)):
+                    continue
+                start, missing, done = time.perf_counter(), len(cells) * len(ask.sizes), False
+                for cell, k, found in _asked(peer, cells, ask, jax | dict(one.settings)):
+                    missing -= 1
+                    if isinstance(found, str):
+                        if found not in said:
+                            say(f"skipped: {found}")
+                        said.add(found)
+                    else:
+                        times.setdefault((peer, cell, ask.sizes[k]), {})[round_] = found
+                        done = True
+                if done or missing:
+                    stopped = f"; stopped, {missing} not measured" if missing else ""
+                    say(f"round {round_ + 1} of {ask.rounds}: {peer}, {time.perf_counter() - start:.0f} s{stopped}")
     return times | floor(times)
+
+
+def _asked(peer: str, cells: Sequence[str], ask: Ask, env: dict[str, str]) -> Iterator[list]:
+    """What `steps` finds in a process of the peer's own."""
+    clock = "process_time" if ask.how.one else "perf_counter"
+    arguments = [peer, cells, ask.sizes, ask.train, ask.seconds, clock]
+    limit = ask.limit if PEERS[peer].aside else HOUR
+    return results("measure:steps", arguments, ask.how, python_of(peer, ask.how), limit, **env)
 
 
 def floor(times: Times) -> Times:

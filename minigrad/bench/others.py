@@ -122,7 +122,16 @@ def pytensor_scan(cell: str, T: int, B: int, d: int, n: int, train: bool = True)
 @functools.cache
 def _pytensor(pytensor: Any, cell: str, train: bool) -> Any:
     """The compiled function of an input, the first state and the parameters: of any size."""
-    pt = pytensor.tensor
+    with pytensor.config.change_flags(floatX="float32"):  # or a number in the equations makes all float64
+        y, x, first, params = _pytensor_graph(pytensor, cell)
+        loss = (y * y).mean()
+        results = [loss, *pytensor.grad(loss, [*params, x])] if train else [y]
+        return pytensor.function([x, *first, *params], results, on_unused_input="ignore")
+
+
+def _pytensor_graph(pytensor: Any, cell: str) -> tuple[Any, Any, list, list]:
+    """The outputs, as a graph on an input, a first state and parameters."""
+    pt, one, ours = pytensor.tensor, EQUATIONS[cell], the_cell(cell)
 
     def split(z: Any, k: int) -> list:
         n = z.shape[-1] // k
@@ -132,23 +141,18 @@ def _pytensor(pytensor: Any, cell: str, train: bool) -> Any:
         tanh=pt.tanh, sigmoid=pt.sigmoid, relu=lambda z: pt.maximum(z, 0), split=split,
         cat=lambda parts: pt.concatenate(parts, -1), layer_norm=_normaliser(pt.sqrt),
     )  # fmt: skip
-    one, minigrads = EQUATIONS[cell], the_cell(cell)
-    params = {
-        k: pt.tensor(k, dtype="float32", shape=(None,) * len(minigrads.shape(k, {"n": 1, "d": 1})))
-        for k in minigrads.params
-    }
-    x, first = pt.tensor3("x", dtype="float32"), [pt.matrix(s, dtype="float32") for s in minigrads.states]
+    ranks = {k: len(ours.shape(k, {"n": 1, "d": 1})) for k in ours.params}
+    params = {k: pt.tensor(k, dtype="float32", shape=(None,) * rank) for k, rank in ranks.items()}
+    x, first = pt.tensor3("x", dtype="float32"), [pt.matrix(s, dtype="float32") for s in ours.states]
     rows = one.before(m, x.reshape((-1, x.shape[2])), **params)  # one product, not one for each step
     inputs = [z.reshape((x.shape[0], x.shape[1], -1)) for z in rows]
 
     def step(*values: Any) -> list:
-        z, state = values[: len(inputs)], values[len(inputs) : len(inputs) + len(first)]
-        return list(one.step(m, state, z, **dict(zip(params, values[len(inputs) + len(first) :], strict=True))))
+        rest = iter(values)
+        z, state = [next(rest) for _ in inputs], [next(rest) for _ in first]
+        return list(one.step(m, state, z, **dict(zip(params, rest, strict=True))))
 
     found = pytensor.scan(
         step, inputs, first, list(params.values()), strict=True, return_updates=False, return_list=True
     )
-    y = found[0]
-    loss = (y * y).mean()
-    results = [loss, *pytensor.grad(loss, [*params.values(), x])] if train else [y]
-    return pytensor.function([x, *first, *params.values()], results, on_unused_input="ignore")
+    return found[0], x, first, list(params.values())

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ..cells import CELLS, VARIANTS
-from . import first, length
+from . import first, length, profile
 from .measure import Ask, Say, measured, timed_peers
 from .peers import PEERS, RUNNERS
 from .problem import GRID, LAYERS, NO_LAYER
@@ -47,8 +47,14 @@ def growing(ask: Ask, say: Say) -> str:
     return f"{text}\n\n{length.table(ask.how, say)}"
 
 
+def profiled(ask: Ask, say: Say) -> str:
+    """Where the time goes."""
+    text = "Where the time of one training step of the LSTM goes, by Python's profiler."
+    return f"{text}\n\n{profile.table(ask, say, 'lstm')}"
+
+
 TABLES: dict[str, Callable[[Ask, Say], str]] = {
-    "training": training, "inference": inference, "compile": compiling, "length": growing,
+    "training": training, "inference": inference, "compile": compiling, "length": growing, "profile": profiled,
 }  # fmt: skip
 
 
