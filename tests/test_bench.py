@@ -110,6 +110,16 @@ def test_a_process_that_fails_says_why():
         )  # fmt: skip
 
 
+@pytest.mark.parametrize("one", [True, False], ids=["one thread", "all cores"])
+def test_the_machine_is_described_with_what_another_python_has(one):
+    how = process.Setting(one, (("torch.nn", sys.executable),))
+    assert process.python_of("torch.nn", how) == process.python_of("torch loop", how) == sys.executable
+    text = report.machine(how)
+    assert ("one thread on one core" in text) == one
+    assert ("cores" in text) != one
+    assert f"numpy {np.__version__}" in text
+
+
 def test_another_librarys_failure_is_told_and_the_rest_is_measured(monkeypatch):
     def broken(*size):
         raise ValueError("no compiler\nand more")

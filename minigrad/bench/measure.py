@@ -118,7 +118,7 @@ def ratios(times: Times, runner: str, peer: str, cell: str, size: Size) -> dict[
 
 
 class Mean(NamedTuple):
-    """A geometric mean over cells and sizes, in the middle round, the lowest and the highest; the worst of them."""
+    """A geometric mean over cells and sizes, of the middle round, lowest, highest; the worst ratio; how many."""
 
     value: float
     low: float
@@ -135,7 +135,7 @@ def mean(found: Sequence[dict[int, float]]) -> Mean | None:
     rounds = sorted(set.intersection(*(set(row) for row in found)))
     each = [statistics.geometric_mean([row[k] for row in found]) for k in rounds]
     middle = [statistics.median(row.values()) for row in found]
-    return Mean(statistics.geometric_mean(middle), min(each), max(each), max(middle), len(found))
+    return Mean(statistics.median(each), min(each), max(each), max(middle), len(found))
 
 
 def several(times: Times, runner: str, peer: str, cells: Sequence[str], sizes: Sequence[Size]) -> Mean | None:
