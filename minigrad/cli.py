@@ -336,24 +336,30 @@ def derive_command(cell: Cell, form: str) -> None:
 
 
 @cli.command("bench")
-@click.option("--cells", default="rnn,lstm,gru", help="rnn, lstm, gru as torch.nn has them; others; unfused: five.")
-@click.option("--peers", default="minigrad,torch.nn,torch loop,jax.lax.scan,GEMM floor", help="Next to whom.")
+@click.argument("tables", nargs=-1, type=click.Choice(["training", "inference", "compile", "length", "profile"]))
+@click.option("--cells", default="all", help="rnn, lstm, gru as torch.nn has them, and other built-in cells.")
+@click.option("--peers", default="all", help="Next to whom, with commas.")
 @click.option("--grid", default="0,1,2,3,4,5,6", help="Which sizes, by number.")
-@click.option("--seconds", type=float, default=0.3, help="How long each is timed at least.")
-@click.option("--inference", is_flag=True, help="Forward alone, not a training step.")
-@click.option("--page", type=click.Path(exists=True, dir_okay=False), help="Put the table there too, after its mark.")
-def bench_command(page: str | None, **options: Any) -> None:
-    """Time a layer's training step next to others, as ratios.
+@click.option("--rounds", type=click.IntRange(1), default=2, help="How many processes of each peer, in turn.")
+@click.option("--seconds", type=float, default=0.1, help="How long each is timed at least; three steps at least.")
+@click.option("--limit", type=float, default=60.0, help="Seconds after which a slow compiler or peer is stopped.")
+@click.option("--threads", type=click.Choice(["one", "all"]), default="one", help="One pinned, or all cores.")
+@click.option("--python", "pythons", multiple=True, metavar="PEER=PATH", help="Run a peer in another environment.")
+@click.option("--page", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Put the tables there too.")
+def bench_command(tables: tuple[str, ...], page: Path | None, **options: Any) -> None:
+    """Time minigrad next to others, and hold it to its bars: all five TABLES, or some of them.
 
-    One process per peer, one thread; medians of processor time. Peers that are not installed are named
-    and skipped. `unfused` are five cells that no library has a fused layer for. Sizes 0 to 6 are
-    (T, batch, input, hidden) = (35,1,16,32), (35,32,32,32), (35,32,64,128), (100,32,128,256),
-    (64,64,256,512), (35,20,650,650), (1000,8,64,128).
+    training and inference: a step of eight cells, as ratios with their spread. compile: the first call of a
+    cell over 1024 steps. length: how cost grows with T. profile: where the time goes. One process per
+    peer; peers that are not installed are named and skipped. All of it takes about 15 minutes, the
+    sizes 0,1,2 of training about two.
+    Sizes 0 to 6 are (T, batch, input, hidden) = (35,1,16,32), (35,32,32,32), (35,32,64,128),
+    (100,32,128,256), (64,64,256,512), (35,20,650,650), (1000,8,64,128).
     """
-    from .bench.speed import report
+    from .bench.report import TABLES, asked, report
 
     try:
-        click.echo(report(**options, page=page, say=lambda why: click.echo(why, err=True)))
+        report(tables or tuple(TABLES), asked(**options), page, lambda why: click.echo(why, err=True), click.echo)
     except ValueError as e:
         raise click.ClickException(str(e)) from e
 

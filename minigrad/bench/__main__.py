@@ -1,8 +1,7 @@
-"""Times one peer in a process of its own and prints a line of JSON: the argument is worker's, as JSON."""
+"""The process of one peer: see process.py."""
 
-import json
 import sys
 
-from .speed import worker
+from .process import main
 
-print(json.dumps(worker(*json.loads(sys.argv[1]))))
+main(*sys.argv[1:])

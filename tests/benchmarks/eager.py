@@ -12,45 +12,26 @@ import datetime
 import os
 import time
 from collections.abc import Callable, Sequence
-from types import SimpleNamespace
+from contextlib import suppress
 from typing import Any
 
-from minigrad.bench.peers import GATES, Step, numbers, torch_loop
+from minigrad.bench.equations import EQUATIONS
+from minigrad.bench.others import hips_autograd
+from minigrad.bench.problem import LAYERS, NoPeer, Step, numbers, the_cell
+from minigrad.bench.torches import torch_loop
 
 SIZES = ((35, 1, 32, 32), (35, 4, 8, 8), (35, 32, 64, 64))  # (T, batch, input, hidden)
 FIRST = SIZES[:1]  # the size of the bars
 BARS = {"torch loop": 1.0, "HIPS autograd": 1 / 3}  # minigrad's time over theirs
 
 
-def _rnn(m: Any, h: Any, x: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any, bias_hh: Any) -> tuple:
-    return (m.tanh(x @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh),)
-
-
-def _lstm(
-    m: Any, h: Any, c: Any, x: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any, bias_hh: Any
-) -> tuple:
-    i, f, g, o = m.split(x @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh, 4)
-    c = m.sigmoid(f) * c + m.sigmoid(i) * m.tanh(g)
-    return m.sigmoid(o) * m.tanh(c), c
-
-
-def _gru(m: Any, h: Any, x: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any, bias_hh: Any) -> tuple:
-    rx, zx, nx = m.split(x @ weight_ih.T + bias_ih, 3)
-    rh, zh, nh = m.split(h @ weight_hh.T + bias_hh, 3)
-    r, z = m.sigmoid(rx + rh), m.sigmoid(zx + zh)
-    return ((1 - z) * m.tanh(nx + r * nh) + z * h,)
-
-
-EQUATIONS = {"rnn": _rnn, "lstm": _lstm, "gru": _gru}
-
-
 def _looped(m: Any, cell: str, zeros: Any, T: int) -> Callable[[Any, Any], Any]:
     """loss(params, x): the cell in a Python loop, in the functions of m."""
 
     def loss(params: Any, x: Any) -> Any:
-        state, out = (zeros,) * (2 if cell == "lstm" else 1), []
+        state, out = (zeros,) * len(the_cell(cell).states), []
         for t in range(T):
-            state = EQUATIONS[cell](m, *state, x[t], **params)
+            state = EQUATIONS[cell](m, state, x[t], params)
             out.append(state[0])
         y = m.stack(out)
         return (y * y).mean()
@@ -72,9 +53,8 @@ def minigrad_loop(cell: str, T: int, B: int, d: int, n: int) -> Step:
 def minigrad_unroll(cell: str, T: int, B: int, d: int, n: int) -> Step:
     """The library's cell through `unroll`: every node knows its step, its name and its source line."""
     import minigrad as mg
-    from minigrad.cells import CELLS
 
-    one = CELLS["torch_rnn_tanh" if cell == "rnn" else f"torch_{cell}"]
+    one = the_cell(cell)
     params, x = numbers(cell, T, B, d, n)
     p = {k: mg.tensor(v, requires_grad=True) for k, v in params.items()}
     xt, state = mg.tensor(x, requires_grad=True), one.zero_state(B, n=n, dtype="float32")
@@ -97,29 +77,9 @@ def _stepped(loss: Callable[[], Any], leaves: Sequence[Any]) -> Step:
     return run
 
 
-def hips(cell: str, T: int, B: int, d: int, n: int) -> Step:
-    """HIPS autograd; the logistic function as in its own LSTM example."""
-    import autograd
-    import autograd.numpy as anp
-
-    params, x = numbers(cell, T, B, d, n)
-    m = SimpleNamespace(
-        tanh=anp.tanh, sigmoid=lambda z: 0.5 * (anp.tanh(z / 2) + 1), stack=anp.stack,
-        split=lambda z, k: anp.split(z, k, -1),
-    )  # fmt: skip
-    loss = _looped(m, cell, anp.zeros((B, n), "float32"), T)
-    both = autograd.value_and_grad(lambda args: loss(*args))
-
-    def run() -> Any:
-        value, (grads, dx) = both((params, x))
-        return value, *(grads[k] for k in params), dx
-
-    return run
-
-
 PEERS: dict[str, Callable[..., Step]] = {
     "minigrad loop": minigrad_loop, "minigrad unroll": minigrad_unroll, "torch loop": torch_loop,
-    "HIPS autograd": hips,
+    "HIPS autograd": hips_autograd,
 }  # fmt: skip
 
 
@@ -129,7 +89,7 @@ def steps(cell: str, size: tuple[int, ...]) -> dict[str, Step]:
     for name, peer in PEERS.items():
         try:
             found[name] = peer(cell, *size)
-        except ImportError:
+        except NoPeer:
             continue
     return found
 
@@ -175,12 +135,16 @@ def table(found: dict[tuple[str, tuple[int, ...]], dict[str, list[float]]]) -> s
 def main() -> None:
     """Measure and print."""
     args = argparse.ArgumentParser(description=__doc__)
-    args.add_argument("--cells", default=",".join(GATES))
+    args.add_argument("--cells", default=",".join(LAYERS))
     args.add_argument("--sizes", default="0,1,2", help="which sizes, by number")
     args.add_argument("--seconds", type=float, default=3.0, help="how long each cell and size is timed")
     given = args.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    with suppress(ImportError):
+        import torch
+
+        torch.set_num_threads(1)
     sizes = [SIZES[int(k)] for k in given.sizes.split(",")]
     cells = given.cells.split(",")
     print(f"{datetime.date.today()}\n")

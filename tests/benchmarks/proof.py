@@ -18,7 +18,9 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import verify
-from minigrad.bench.speed import ROOT, runner
+from minigrad.bench.length import exponent
+from minigrad.bench.process import ROOT, Setting
+from minigrad.bench.report import machine
 from minigrad.cells import CELLS, Cell, unroll
 from minigrad.cells.find import find_function
 from minigrad.prove import certificate, check_backward, check_specification, compare, layers, lemmas, prove
@@ -32,7 +34,7 @@ from minigrad.prove.scanrule import scan_rule
 from minigrad.prove.step import size_names, step_lemma
 from minigrad.prove.witness import sympy_witness
 
-from .timing import Row, Timed, bar_table, exponent, timed
+from .timing import Row, Timed, bar_table, timed
 
 PAGE = ROOT / "docs" / "proof-cost.md"
 THREE = {name: CELLS[name] for name in ("rnn", "lstm", "gru")}
@@ -161,16 +163,18 @@ def gradcheck(T: int, n: int, d: int = 4) -> str:
     """torch.autograd.gradcheck of an LSTM in torch: what finite differences cost, and all that they say."""
     import torch
 
-    from minigrad.bench.equations import lstm
+    from minigrad.bench.equations import EQUATIONS
+    from minigrad.bench.torches import functions
 
     rng = np.random.default_rng(0)
     shapes = [(4 * n, d), (4 * n, n), (4 * n,), (4 * n,), (T, 1, d)]
     leaves = [torch.tensor(rng.normal(size=s) / 3, requires_grad=True) for s in shapes]
 
     def run(wi: Any, wh: Any, bi: Any, bh: Any, x: Any) -> Any:
-        state = [torch.zeros(1, n, dtype=torch.float64)] * 2
+        state = (torch.zeros(1, n, dtype=torch.float64),) * 2
+        params = {"weight_ih": wi, "weight_hh": wh, "bias_ih": bi, "bias_hh": bh}
         for t in range(T):
-            state = lstm(*state, x[t], weight_ih=wi, weight_hh=wh, bias_ih=bi, bias_hh=bh)
+            state = EQUATIONS["lstm"](functions(torch), state, x[t], params)
         return (state[0] ** 2).sum()
 
     return "agrees" if torch.autograd.gradcheck(run, leaves) else "differs"
@@ -278,7 +282,7 @@ def main() -> None:
     args = argparse.ArgumentParser(description=__doc__)
     args.add_argument("--write", action="store_true", help="put the tables into docs/proof-cost.md")
     given = args.parse_args()
-    tables = [runner(), bar_table([timed(row) for row in bars()]), growth_table(grown()), peer_table()]
+    tables = [machine(Setting()), bar_table([timed(row) for row in bars()]), growth_table(grown()), peer_table()]
     text = "\n\n".join(tables)
     print(text)
     if given.write:

@@ -10,7 +10,7 @@ from . import eager
 pytestmark = [pytest.mark.slow, pytest.mark.parity]
 
 
-@pytest.mark.parametrize("cell", sorted(eager.EQUATIONS))
+@pytest.mark.parametrize("cell", sorted(eager.LAYERS))
 def test_the_eager_peers_compute_the_same(cell):
     """Value, gradients of all parameters and of the input, to single precision."""
     pytest.importorskip("torch")
@@ -26,7 +26,7 @@ def test_the_table_of_the_eager_engine_is_printed():
     """At (35, 1, 32, 32): next to torch's loop and HIPS autograd; a time is printed, never asserted."""
     pytest.importorskip("torch").set_num_threads(1)
     found = {
-        (cell, size): eager.measured(cell, size, 2.0) for size in eager.FIRST for cell in eager.EQUATIONS
+        (cell, size): eager.measured(cell, size, 2.0) for size in eager.FIRST for cell in eager.LAYERS
     }
     assert all(times["minigrad loop"] for times in found.values())
     print(f"\n{eager.table(found)}")

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 def test_every_bar_of_the_proof():
     found = [timing.timed(row) for row in proof.bars()]
-    print(f"\n{proof.runner()}\n\n{timing.bar_table(found)}")
+    print(f"\n{proof.machine(proof.Setting())}\n\n{timing.bar_table(found)}")
     assert [t for t in found if t.verdict != t.right] == []
 
 
@@ -28,8 +28,3 @@ def test_how_the_cost_of_a_proof_grows():
 def test_the_cost_of_a_proof_next_to_finite_differences():
     pytest.importorskip("torch")
     print(f"\n{proof.peer_table()}")
-
-
-def test_the_exponent_of_a_power_is_found():
-    assert timing.exponent((1, 2, 4, 8), [3.0, 6.0, 12.0, 24.0]) == pytest.approx(1)
-    assert timing.exponent((1, 2, 4), [5.0, 20.0, 80.0]) == pytest.approx(2)

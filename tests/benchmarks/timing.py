@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
 ENOUGH = 2.0  # seconds of runs, after which no other is begun
 MOST = 5
 
@@ -58,11 +56,6 @@ def timed(row: Row) -> Timed:
     return Timed(
         row.layer, row.case, row.bar, row.right, min(s for s, _ in warm), min(w for _, w in warm), verdict
     )
-
-
-def exponent(sizes: Sequence[int], seconds: Sequence[float]) -> float:
-    """p of the fit seconds = c size^p, by least squares of the logarithms."""
-    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
 
 
 def bar_table(found: Sequence[Timed]) -> str:
