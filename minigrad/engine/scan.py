@@ -11,7 +11,7 @@ their gradient is never lost. `RUNNER` is the one slot through which a faster ru
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -28,7 +28,8 @@ from .tree import flatten, leaves, matched, rebuild, spread, tree_map
 from .truncation import Truncation as Truncation
 
 
-class Layout(NamedTuple):
+@dataclass(frozen=True)
+class Layout:
     """How a scan's flat inputs and outputs are grouped.
 
     Inputs: n_state states, n_seq sequences, constants. Outputs of one step: n_state states,
@@ -158,7 +159,7 @@ def _with_residuals(xs: Sequence[Tensor], program: Program, layout: Layout) -> t
     back = adjoint(program, wish, xs[0].m, lambda: _first_step(xs, layout))
     stacked, sums = program.outputs[: s + k], program.outputs[s + k :]
     more = tuple(j for j in back.needs if not s <= j < s + layout.n_seq and j not in stacked[s:])
-    return replace(program, outputs=stacked + more + sums), layout._replace(n_stack=k + len(more))
+    return replace(program, outputs=stacked + more + sums), replace(layout, n_stack=k + len(more))
 
 
 class _Again(NamedTuple):
@@ -181,7 +182,7 @@ def _again(program: Program, layout: Layout, slots: tuple[int, ...], n: int) -> 
     carried = [i for i in range(s) if i not in known]
     outputs = (*(program.outputs[i] for i in carried), *slots)
     inputs = [*carried, *range(s, q), *known, *range(q, n)]
-    how = layout._replace(n_state=len(carried), n_seq=q - s + len(known), n_stack=len(slots))
+    how = replace(layout, n_state=len(carried), n_seq=q - s + len(known), n_stack=len(slots))
     return _Again(program_from(replace(program, outputs=outputs), inputs), how, known)
 
 
