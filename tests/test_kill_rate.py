@@ -1,7 +1,7 @@
 """The kill rate: wrong vjps and wrong backwards are refused, with the right name; right ones are not.
 
 `pytest tests/test_kill_rate.py -s -n 0` prints the table by kind of slip, over a dozen backwards and the rows of
-five cells; with `-m slow`, over every backward in `kill` and every row of every cell.
+four cells; with `-m slow`, over every backward in `kill` and every row of every cell.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ def assert_refused_by_name(outcomes, of_rows, capsys, at_least, explained):
 
 
 def test_wrong_backwards_and_wrong_rows_are_refused_by_name(capsys):
-    cells = {name: CELLS[name] for name in ("rnn", "lstm", "gru_concat", "torch_gru", "torch_rnn_relu")}
+    cells = {name: CELLS[name] for name in ("rnn", "lstm", "gru_concat", "torch_rnn_relu")}
     outcomes = score.run({name: RIGHT[name] for name in SOME}, per_kind=1)
-    assert_refused_by_name(outcomes, rows.run(cells), capsys, at_least=300, explained=0.85)
+    assert_refused_by_name(outcomes, rows.run(cells), capsys, at_least=250, explained=0.85)
 
 
 @pytest.mark.parametrize("name", LOSSES)
