@@ -158,7 +158,7 @@ def test_a_fault_in_a_kernel_is_not_proved():
 def test_the_proof_covers_the_code_that_runs(cell):
     proof = prove(cell, fast=True)
     assert proof.verdict == "proved"
-    text, run = proof.checks[-2:]
+    text, run = proof.checks[-3:-1]
     assert (text.name, text.verdict, text.sampled) == ("emitted", "proved", False)
     assert (run.name, run.verdict, run.sampled) == ("emitted run", "agrees", True)
     assert text.detail.endswith("identities of its text, without and with kernels")
@@ -181,7 +181,7 @@ def test_a_wrong_emitter_is_refuted_and_only_where_it_is_asked(monkeypatch):
     finally:
         fast.run.forget()
     assert proof.verdict == "refuted"
-    text, run = proof.checks[-2:]
+    text, run = proof.checks[-3:-1]
     assert text.verdict == "unknown"
     assert text.detail.startswith("the emitted text of ")
     assert run.verdict == "refuted"
@@ -195,7 +195,7 @@ def test_what_runs_step_by_step_is_not_judged(monkeypatch):
     fast.run.forget()
     monkeypatch.setattr(fast.run, "Compiled", refuse)
     with pytest.warns(fast.StepByStep, match="not today"):
-        text = prove(CELLS["rnn"], fast=True).checks[-2]
+        text = prove(CELLS["rnn"], fast=True).checks[-3]
     fast.run.forget()
     assert text.verdict == "proved"
     assert text.detail == "none of its scans is compiled: they run step by step, as audited"

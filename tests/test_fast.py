@@ -341,7 +341,7 @@ def test_the_final_state_does_not_hold_the_sequence():
 
 def test_several_threads_at_once():
     """Each compiles and runs cells of its own while the others do."""
-    work = {name: arguments(one, seed=7) for name, one in ALL.items()}
+    work = {name: arguments(one, seed=7) for name, one in list(ALL.items())[::2]}
     expected = {name: everything(by_scan(ALL[name], False), *args) for name, args in work.items()}
     wrong, run = [], fast.run
     run.forget()
@@ -353,7 +353,7 @@ def test_several_threads_at_once():
             except Exception as e:
                 wrong.append((name, e))
 
-    names = list(ALL)
+    names = list(work)
     threads = [threading.Thread(target=worker, args=(names[k:] + names[:k],)) for k in (0, 5, 11)]
     for t in threads:
         t.start()

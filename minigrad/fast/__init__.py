@@ -7,11 +7,13 @@ preallocated buffers), stacks (the outside, on all steps at once), sums (over ti
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..engine.core import as_tensor, leaf
+from ..engine.grad import grad, hvp
 from ..engine.scan import scan
-from ..engine.tree import leaves, tree_map
+from ..engine.tree import leaves, rebuild, tree_map
 from . import run as run
 from .run import Compiled as Compiled
 from .run import Scanned as Scanned
@@ -26,18 +28,27 @@ def source(step: Any, state: Any, xs: Any, params: Any = None, **how: Any) -> st
     return "\n".join(dict.fromkeys(s.source for s in scanned(step, state, xs, params, **how)))
 
 
-def scanned(step: Any, state: Any, xs: Any, params: Any = None, **how: Any) -> list[Scanned]:
-    """The scans that run in `scan(step, state, xs, params)` and its gradient; arguments as for `source`."""
+def scanned(step: Any, state: Any, xs: Any, params: Any = None, order: int = 1, **how: Any) -> list[Scanned]:
+    """The scans that run in `scan(step, state, xs, params)` and its gradient; arguments as for `source`.
 
-    def fresh(x: Any) -> Any:
-        t = as_tensor(x)
-        return leaf(t.value, t.dtype.kind == "f")
+    order: 0 without the gradient; 2 with the gradient of a function of the gradient (a Hessian times a vector).
+    """
+    args = tree_map(as_tensor, (state, xs, params))
+    floats = [x.dtype.kind == "f" for x in leaves(args)]
 
+    def total(free: Sequence[Any]) -> Any:
+        found = iter(free)
+        every = (next(found) if f else x for f, x in zip(floats, leaves(args), strict=True))
+        results = leaves(scan(step, *rebuild(args, list(every)), **how))
+        parts = [r.sum() for r in results if r.dtype.kind == "f" and (r.requires_grad or not order)]
+        return sum(parts[1:], parts[0]) if parts else leaf(0.0)
+
+    start = tuple(leaf(x.value) for x, f in zip(leaves(args), floats, strict=True) if f)
     with run.observed() as seen:
-        results = scan(step, *(tree_map(fresh, tree) for tree in (state, xs, params)), **how)
-        floats = [r.sum() for r in leaves(results) if r.dtype.kind == "f" and r.requires_grad]
-        if floats:
-            sum(floats[1:], floats[0]).backward()
+        if order == 2:
+            hvp(total, start, start)
+        else:
+            (grad(total) if order else total)(start)
     return seen
 
 

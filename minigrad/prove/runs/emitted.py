@@ -62,16 +62,26 @@ class EmittedCheck:
         )  # fmt: skip
 
 
-def scans_of(cell: Cell, sizes: Sizes | None = None, **how: Any) -> list[Scanned]:
-    """The scans of one training step of a cell, on float64: its value, and the gradient of every argument.
+def scans_of(
+    cell: Cell, sizes: Sizes | None = None, order: int = 1, dtype: str = "float64", **how: Any
+) -> list[Scanned]:
+    """The scans of one training step of a cell: its value, and the gradient of every argument; each code once.
 
-    sizes: {"n": 3, "d": 2, "batch": 2}, by the names of the declared shapes. how: truncate, reverse.
+    sizes: {"n": 3, "d": 2, "batch": 2}, by the names of the declared shapes. order: 0 for the value alone, 2 for
+    a Hessian times a vector too. how: truncate, reverse, checkpoint.
     """
     args = arguments(cell, sizes or default_sizes(cell)[0] | {"batch": 2}, random_array)
-    xs = tuple(args[k].value[None] for k in cell.inputs)  # one step: the code is the same for any number
-    state, params = tuple(args[k] for k in cell.states), {k: args[k] for k in cell.params}
+    values = {k: v.value.astype(dtype) if v.dtype.kind == "f" else v.value for k, v in args.items()}
+    # one step, as the code is the same for any number; so many that there is a cut, and a segment
+    T = 1 + max([how.get("truncate") or 0, *(2 * how[k] for k in how if k == "checkpoint")])
+    xs = tuple(np.repeat(values[k][None], T, 0) for k in cell.inputs)
+    state, params = tuple(values[k] for k in cell.states), {k: values[k] for k in cell.params}
     with np.errstate(all="ignore"):
-        return scanned(cell, state, xs, params, **how)
+        found = scanned(cell, state, xs, params, order, **how)
+    once: dict[Any, Scanned] = {}
+    for s in found:
+        once.setdefault((s.program.key, s.layout), s)
+    return list(once.values())
 
 
 def check_emitted(
@@ -80,8 +90,8 @@ def check_emitted(
 ) -> EmittedCheck:  # fmt: skip
     """Whether the code that trains a cell gives what its plain scan gives, forward and backward.
 
-    sizes and how: as for `scans_of`; kernels: judge the text of the compiled kernels as well, which needs no
-    numba. A scan that cannot be compiled runs step by step, so that there is nothing to judge.
+    sizes and how (order and dtype too): as for `scans_of`; kernels: judge the text of the compiled kernels as
+    well, which needs no numba. A scan that cannot be compiled runs step by step, so that there is nothing to judge.
     """
     start = time.perf_counter()
     found = [judge(s, steps, kernels, seed) for s in scans_of(cell, sizes, **how) if s.compiled]

@@ -82,6 +82,8 @@ class Reading:
 
     def constant(self, c: Any) -> Any:
         """A constant, which may be a size or a product of two, such as the number that a mean divides by."""
+        if c.dtype == np.float32 and not c.ndim:
+            c = np.asarray(float(str(c)))  # the number that is written in the cell: 1e-5, not the float32 next to it
         if c.ndim or c.dtype.kind not in "fiu" or c != np.floor(c) or c < LEAST:
             return c
         for x in self.values.values():
@@ -161,7 +163,8 @@ def check_every_size(
     """The rewritten programs and the emitted text of a cell's scans, forward and backward, for every size.
 
     edit: as for `emitted.judge`; ones: the sizes that are 1, for which the text may be another; kernels: with the
-    text of the kernels (but for the bounds of their loops); how: truncate, reverse.
+    text of the kernels (but for the bounds of their loops); how: as for `scans_of`. Only of training are the
+    scans compared with the cell and its derivative as well, and only without cuts and segments.
     """
     start, compared, reason = time.perf_counter(), 0, ""
     with fresh() as sizes:
@@ -173,7 +176,8 @@ def check_every_size(
                     found, wrong = _one_scan(reading, scan, edit)
                     compared += found
                     reason = reason or wrong
-            if len(scans) == 2 and all(s.compiled for s in scans) and not reason and "truncate" not in how:
+            training = len(scans) == 2 and how.keys() <= {"reverse", "dtype"} and all(s.compiled for s in scans)
+            if training and not reason:
                 found, parts = emitted_step(cell, reading, scans[0], scans[1], edit)
                 compared += found
                 reason = f"the emitted step is not the cell and its derivative: {', '.join(parts)}" * bool(

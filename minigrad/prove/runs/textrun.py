@@ -193,7 +193,7 @@ def run_text(
         if isinstance(x, Rule):
             return Row(x.op, reading.of(x.params), None if which == "loop" else axis)
         if isinstance(x, np.ndarray):
-            return Symbolic(_value(c)) if isinstance(c := reading.constant(x), Sized) else x
+            return Symbolic(_value(c)) if isinstance(c := reading.constant(x), Sized) else c
         if isinstance(x, np.ufunc):
             return UFUNCS[x]
         return UFUNCS[{np.dot: np.matmul, exp: np.exp}[x]] if x in (np.dot, exp) else x
