@@ -415,11 +415,37 @@ def test_code_has_its_own_cells_names_though_another_computes_the_same():
     """They shared their compiled code, and with it the names and the lines in errors."""
     sources = []
     for one in (one_way, another_way):
-        params, state, xs = arguments(one)
-        sources.append(fast.source(one, state, xs, params))
+        sources.append(source_of(one))
     assert "gate" in sources[0]
     assert "squashed" in sources[1]
     assert "gate" not in sources[1]
+
+
+@pytest.mark.parametrize("one", [ALL[k] for k in ("torch_lstm", "torch_gru", "layer_norm_lstm", "min_gru", "odd_rows")])
+def test_what_is_known_before_the_loop_may_be_computed_in_it(one, monkeypatch):
+    """As it is for steps of many entries."""
+    monkeypatch.setattr(fast.cut, "MANY", 1)
+    fast.run.forget()
+    args = arguments(one)
+    inside = everything(by_scan(one, True), *args)
+    fast.run.forget()
+    close(inside, everything(by_scan(one, False), *args))
+
+
+def test_factors_of_a_large_step_are_no_stacks(monkeypatch):
+    one = CELLS["lstm"]
+    assert "subtract" in source_of(one).split("def before")[-1].split("def loop")[0]
+    monkeypatch.setattr(fast.cut, "MANY", 1)
+    fast.run.forget()
+    text = source_of(one)
+    fast.run.forget()
+    assert "subtract" not in text.split("def before")[-1].split("def loop")[0]
+    assert "subtract" in text.split("def loop")[-1].split("def sums")[0]
+
+
+def source_of(one):
+    params, state, xs = arguments(one)
+    return fast.source(one, state, xs, params)
 
 
 def test_a_program_runs_on_other_sizes_than_it_was_recorded_with():
@@ -442,8 +468,7 @@ def test_a_program_runs_on_other_sizes_than_it_was_recorded_with():
 
 
 def test_a_bias_is_summed_over_rows_before_its_gates_are_joined():
-    params, state, xs = arguments(CELLS["lstm_concat"])
-    text = fast.source(CELLS["lstm_concat"], state, xs, params)
+    text = source_of(CELLS["lstm_concat"])
     assert "def sums(env, T)" in text
     assert "rows_" in text
     after = text.split("def after")[-1].split("def sums")[0]

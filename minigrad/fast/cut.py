@@ -1,18 +1,24 @@
 """The cut of a step program: before | inside | after the loop over time.
 
-A node that does not depend on the carry runs before the loop, on whole stacks; one that the next carry
-needs runs inside; the rest runs after the loop, on whole stacks. The same two passes over the program
-serve forward and backward, and any cell; no pattern is matched, and nothing is differentiated.
+A node that does not depend on the carry runs before the loop, on whole stacks (or inside, if it is cheap and
+large); one that the next carry needs runs inside; the rest runs after the loop, on whole stacks. The same
+passes over the program serve forward and backward, and any cell; no pattern is matched, and nothing is
+differentiated.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from ..engine.program import Program
 from ..engine.scan import Layout
 
 ALONE = {"gather", "scatter", "scan"}  # rows whose rule is not free in leading axes for every argument
+# Of this many entries of a step on, arithmetic known before the loop is done in it, where its operands are in the
+# cache: an LSTM's training step at (100,32,128,256) takes 0.97 of the time (2026-11-21; at 4096 entries, 1.00).
+MANY = 8192
+NEAR = ("add", "sub", "mul", "div", "neg", "index", "concat")
 
 
 class CannotCompile(ValueError):
@@ -63,6 +69,9 @@ def cut(program: Program, layout: Layout) -> Cut:
         if alone.intersection(program.nodes[k - first].args):
             alone.add(k)
     carried |= alone
+    near = _near(program, slots, carried & needed, carried | timed, s)
+    carried |= near
+    needed |= near
     fixed = tuple(k for k in slots if k not in carried and k not in timed)
     before = tuple(k for k in slots if k not in carried and k in timed)
     inside = tuple(k for k in slots if k in carried and k in needed)
@@ -71,6 +80,22 @@ def cut(program: Program, layout: Layout) -> Cut:
     wanted = set(program.outputs[s:]) | {a for k in after for a in program.nodes[k - first].args}
     kept = tuple(sorted(looped & wanted))
     return Cut(fixed, before, inside, after, kept, frozenset(timed | carried))
+
+
+def _near(program: Program, slots: list[int], inside: set[int], moving: set[int], s: int) -> set[int]:
+    """Slots known before the loop that are computed inside all the same: large, and read by nothing else."""
+    first = len(program.inputs) + len(program.consts)
+    read: dict[int, set[int]] = {o: {-1} for o in program.outputs}
+    for k in slots:
+        for a in program.nodes[k - first].args:
+            read.setdefault(a, set()).add(k)
+    near: set[int] = set()
+    for k in reversed(slots):
+        n = program.nodes[k - first]
+        many = prod(n.shape) >= MANY
+        if many and k in moving and k not in inside and n.op.name in NEAR and read[k] <= inside | near:
+            near.add(k)
+    return near
 
 
 def _free(program: Program, k: int, n: object, moving: set[int], sums: tuple[int, ...], s: int) -> bool:
