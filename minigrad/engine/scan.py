@@ -100,18 +100,18 @@ def _vjp(
     carry = [leaf(y.m.zeros(v.shape, v)) if c is None else c for c, v in zip(g[:s], y.value, strict=False)]
     gs = [*carry, *g[s:]]
     wish = _wish(xs, gs, layout)
-    back = adjoint(program, wish, xs[0].m, lambda: _first_step(xs, layout))
+    back = adjoint(program, wish, xs[0].m, lambda: first_step(xs, layout))
     at = dict(zip(program.outputs[s : s + k], range(s, s + k), strict=True))  # where each stack is
     read = tuple(j for j in back.needs if not s <= j < s + q)
     if any(j not in at for j in read):
         y = _again(xs, y, program, layout, read)
         at = {j: i for i, j in enumerate(read, start=len(y.value) - len(read))}
     stored = [xs[j] if s <= j < s + q else pick(y, i=at[j]) for j in back.needs]
-    keep = _keep_sequence(y, len(xs[s].value), layout)
+    keep = keep_sequence(y, len(xs[s].value), layout)
     flows = [x for x in gs[s : s + k] if x is not None]
     sums = [x for x in gs[s + k :] if x is not None]
     n_seq = len(stored) + len(flows) + len(keep)
-    _, parts = _scan(
+    parts = run_scan(
         [*carry, *stored, *flows, *keep, *xs[s + q :], *sums], back.program,
         Layout(s, n_seq, sum(wish.wanted[s : s + q]), not layout.reverse, fast=layout.fast),
     )  # fmt: skip
@@ -127,7 +127,7 @@ def _wish(xs: Sequence[Tensor], given: Sequence[Any], layout: Layout) -> Wish:
     return Wish(sizes, wanted, tuple(g is not None for g in given), bool(layout.cut))
 
 
-def _first_step(xs: Sequence[Tensor], layout: Layout) -> list[Tensor]:
+def first_step(xs: Sequence[Tensor], layout: Layout) -> list[Tensor]:
     """The inputs of one step, as examples."""
     s, q = layout.n_state, layout.n_state + layout.n_seq
     with recording("off"):
@@ -143,7 +143,7 @@ def _with_residuals(xs: Sequence[Tensor], program: Program, layout: Layout) -> t
     key = (id(program), layout, wish)
     if key not in _extended or _extended[key][0] is not program:
         s, k = layout.n_state, layout.n_stack
-        back = adjoint(program, wish, xs[0].m, lambda: _first_step(xs, layout))
+        back = adjoint(program, wish, xs[0].m, lambda: first_step(xs, layout))
         stacked, sums = program.outputs[: s + k], program.outputs[s + k :]
         more = tuple(j for j in back.needs if not s <= j < s + layout.n_seq and j not in stacked[s:])
         extended = replace(program, outputs=stacked + more + sums)
@@ -185,17 +185,17 @@ def _entering(first: Tensor, leaving: Tensor, reverse: bool) -> Tensor:
     return concat(*((leaving[1:], start) if reverse else (start, leaving[:-1])), axis=-leaving.ndim)
 
 
-def _scan(xs: Sequence[Tensor], program: Program, layout: Layout) -> tuple[Tensor, list[Tensor]]:
-    """The scan as a node, and its outputs one by one (without the residuals)."""
+def run_scan(xs: Sequence[Tensor], program: Program, layout: Layout) -> list[Tensor]:
+    """The outputs of a scan: final states, stacks, sums (without the residuals)."""
     s, k, n = layout.n_state, layout.n_stack, len(program.outputs)
     if STATE.mode == "grad" and any(x.requires_grad for x in xs):  # what is recorded stores nothing
         program, layout = _with_residuals(xs, program, layout)
     r = scan_row(*xs, program=program, layout=layout)
     more = layout.n_stack - k
-    return r, [pick(r, i=i if i < s + k else i + more) for i in range(n)]
+    return [pick(r, i=i if i < s + k else i + more) for i in range(n)]
 
 
-def _keep_sequence(y: Tensor, T: int, layout: Layout) -> list[Tensor]:
+def keep_sequence(y: Tensor, T: int, layout: Layout) -> list[Tensor]:
     """For a truncated scan: the sequence that is False at the steps whose incoming state is cut."""
     if not layout.cut:
         return []
@@ -245,7 +245,7 @@ def scan(
     n = len(leaves(state))
     cut = frozenset(t - 1 for t in cuts)
     layout = Layout(n, len(leaves(xs)), len(program.outputs) - n, reverse, cut, fast)
-    _, parts = _scan([*leaves(state), *leaves(xs), *leaves(params), *captured], program, layout)
+    parts = run_scan([*leaves(state), *leaves(xs), *leaves(params), *captured], program, layout)
     return rebuild(state, parts[:n]), rebuild(output, parts[n:])
 
 
