@@ -1,7 +1,7 @@
 """Derivatives carried forward: `jvp`. A scan carries its tangents along with its states, and stores nothing.
 
-No rule is written here: a row's vjp is linear in its cotangent u, so the derivative of <vjp(u), tangents> with
-respect to u is the tangent of the row's output, whatever u is. A scan's is a scan whose step is the step's.
+No rule is written here: a row's vjp is linear in its cotangent, so its own vjp maps the tangents of the row's
+inputs to that of its output. A scan's rule is the scan of its step's.
 """
 
 from __future__ import annotations
@@ -58,12 +58,8 @@ def _along(t: Tensor, vs: list[Any]) -> Any:
     with recording("all" if STATE.mode == "all" else "grad"):
         u = zeros_like(t)
         u.requires_grad = True
-        pairs = zip(pull(t, u), vs, strict=True)
-        parts = [(g * v).sum() for g, v in pairs if g is not None and v is not None]
-        if not parts or t.dtype.kind in "iub":
-            return None
-        total = sum(parts[1:], parts[0])
-    return sweep([total], [as_tensor(1, total)], [u], graph=True)[0]
+        pairs = [(g, v) for g, v in zip(pull(t, u), vs, strict=True) if g is not None and v is not None]
+    return sweep([g for g, _ in pairs], [v for _, v in pairs], [u], graph=True)[0]
 
 
 _steps: dict[Any, tuple[Program, Program]] = {}
