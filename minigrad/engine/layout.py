@@ -72,12 +72,12 @@ def reshape(x: Any, *shape: Any) -> Tensor:
 def transpose(x: Any, axes: Sequence[int] | None = None, *more: int) -> Tensor:
     """The axes in another order; reversed if none is given (numpy). To exchange two: swapaxes."""
     x = as_tensor(x)
+    if axes is None:
+        return p.transpose(x, axes=tuple(range(-1, -x.ndim - 1, -1)))
     if more or isinstance(axes, int):
         raise TypeError(
             "transpose takes one sequence of all axes; to exchange two axes (torch's transpose), use swapaxes"
         )
-    if axes is None:
-        return p.transpose(x, axes=tuple(range(-1, -x.ndim - 1, -1)))
     order = axes_of(x, axes, "transpose")
     if len(order) != x.ndim:
         raise ShapeError(f"transpose: axes {axes} are not a permutation of the {x.ndim} axes of {x.shape}")
