@@ -144,7 +144,7 @@ def node(
             t.op, t.inputs, t.params = op, inputs, params
             if STATE.watch is not None:
                 STATE.watch.saw(t)
-            return TABLE["stop_gradient"](t) if t.requires_grad and STATE.frozen else t
+            return TABLE["stop_gradient"](t) if mode == "all" and t.requires_grad and STATE.frozen else t
     t.op, t.inputs, t.params = None, (), NO_PARAMS
     return t
 

@@ -7,6 +7,7 @@ for PyTorch runs.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from operator import index as as_int
 from typing import Any
@@ -129,14 +130,19 @@ def split(x: Any, parts: int | Sequence[int], axis: int = -1) -> tuple[Tensor, .
     n = x.shape[a]
     if isinstance(parts, int) and parts < 1:
         raise ShapeError(f"split: into {parts} parts; at least one is needed")
-    sizes = [n // parts] * parts if isinstance(parts, int) else list(parts)
+    sizes = (n // parts,) * parts if isinstance(parts, int) else tuple(parts)
     if sum(sizes) != n:
-        raise ShapeError(f"split: pieces {sizes} do not add up to the {n} of axis {axis} of {x.shape}")
-    pieces, start, rest = [], 0, (slice(None),) * (-a - 1)
-    for s in sizes:
-        pieces.append(p.index(x, key=(slice(start, start + s), *rest)))
-        start += s
-    return tuple(pieces)
+        raise ShapeError(
+            f"split: pieces {list(sizes)} do not add up to the {n} of axis {axis} of {x.shape}"
+        )
+    return tuple([p.index(x, key=key) for key in _pieces(sizes, a)])
+
+
+@functools.lru_cache(256)
+def _pieces(sizes: tuple[int, ...], axis: int) -> list[tuple[slice, ...]]:
+    """The keys of the pieces of these sizes along an axis."""
+    ends = [0, *itertools.accumulate(sizes)]
+    return [(slice(a, b), *(slice(None),) * (-axis - 1)) for a, b in itertools.pairwise(ends)]
 
 
 def unstack(x: Any, axis: int = 0) -> list[Tensor]:
