@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from planted import planted
 
 import minigrad as mg
-from minigrad.engine.core import leaf, recording
+from minigrad.engine.core import TABLE, leaf, recording
 from minigrad.engine.grad import pull, reachable, sweep
 
 
@@ -480,6 +481,15 @@ def test_a_rule_of_the_wrong_length_is_named():
     y.op = replace(y.op, vjp=lambda g, o, x, y: (g,))
     with pytest.raises(mg.ShapeError, match="the vjp of mul gave 1 cotangents for 2 inputs"):
         y.backward()
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_a_rule_of_the_table_may_call_the_functions_of_the_library(graph):
+    x = mg.tensor([[0.5, 1.0]], requires_grad=True)
+    y = mg.concatenate([mg.tanh(part * 2) for part in mg.split(x, 2)], axis=-1)
+    with planted(TABLE["tanh"], lambda g, y, x: (g * (1 - mg.tanh(x) ** 2),)):
+        (g,) = sweep([y], [mg.ones_like(y)], [x], graph=graph)
+    assert_allclose(g.numpy(), 2 / np.cosh([[1.0, 2.0]]) ** 2, rtol=1e-12)
 
 
 def test_reachable_lists_a_graph_oldest_first():
