@@ -206,6 +206,14 @@ def test_an_inner_watch_changes_the_step_and_names_at_its_end():
         assert (y + y).note.step == 1
 
 
+def test_a_loop_in_a_watch_has_steps_where_only_gradients_are_recorded():
+    h, W = mg.zeros(2), mg.ones(2, 2, requires_grad=True)
+    with Watch():
+        for x in mg.ones(3, 2):
+            h = mg.tanh(x @ W + h)
+    assert [t.note.step for t in (h, h.inputs[0].inputs[1])] == [3, 2]
+
+
 def test_a_watch_leaves_tracers_alone_and_keeps_nothing_alive():
     def tracer(*_):
         return None

@@ -56,8 +56,9 @@ class Primitive:
 
     name: unique; kind: pointwise | contract | reduce | layout | loop; tex: a template over {0}, {1}.
     value(m, *arrays, **params): the forward formula over a number domain m.
-    vjp(g, y, *xs, **params): one cotangent (or None) per input, in Tensors; g is the cotangent of
-    the output y. A row without a vjp passes no gradient. Broadcasting is undone by the sweep.
+    vjp(g, y, *xs, **params): one cotangent (or None) per input; g is the cotangent of the output y. In
+    operators and rows alone: it runs on Tensors, and where no graph is kept on their arrays (sweep.py).
+    A row without a vjp passes no gradient. Broadcasting is undone by the sweep.
     """
 
     name: str
@@ -147,7 +148,7 @@ def node(
             t.op, t.inputs, t.params = op, inputs, params
             if STATE.watch is not None:
                 STATE.watch.saw(t)
-            return TABLE["stop_gradient"](t) if t.requires_grad and STATE.frozen else t
+            return TABLE["stop_gradient"](t) if mode == "all" and t.requires_grad and STATE.frozen else t
     t.op, t.inputs, t.params = None, (), NO_PARAMS
     return t
 

@@ -7,6 +7,7 @@ for PyTorch runs.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from operator import index as as_int
 from typing import Any
@@ -72,12 +73,12 @@ def reshape(x: Any, *shape: Any) -> Tensor:
 def transpose(x: Any, axes: Sequence[int] | None = None, *more: int) -> Tensor:
     """The axes in another order; reversed if none is given (numpy). To exchange two: swapaxes."""
     x = as_tensor(x)
+    if axes is None:
+        return p.transpose(x, axes=tuple(range(-1, -x.ndim - 1, -1)))
     if more or isinstance(axes, int):
         raise TypeError(
             "transpose takes one sequence of all axes; to exchange two axes (torch's transpose), use swapaxes"
         )
-    if axes is None:
-        return p.transpose(x, axes=tuple(range(-1, -x.ndim - 1, -1)))
     order = axes_of(x, axes, "transpose")
     if len(order) != x.ndim:
         raise ShapeError(f"transpose: axes {axes} are not a permutation of the {x.ndim} axes of {x.shape}")
@@ -129,14 +130,19 @@ def split(x: Any, parts: int | Sequence[int], axis: int = -1) -> tuple[Tensor, .
     n = x.shape[a]
     if isinstance(parts, int) and parts < 1:
         raise ShapeError(f"split: into {parts} parts; at least one is needed")
-    sizes = [n // parts] * parts if isinstance(parts, int) else list(parts)
+    sizes = (n // parts,) * parts if isinstance(parts, int) else tuple(parts)
     if sum(sizes) != n:
-        raise ShapeError(f"split: pieces {sizes} do not add up to the {n} of axis {axis} of {x.shape}")
-    pieces, start, rest = [], 0, (slice(None),) * (-a - 1)
-    for s in sizes:
-        pieces.append(p.index(x, key=(slice(start, start + s), *rest)))
-        start += s
-    return tuple(pieces)
+        raise ShapeError(
+            f"split: pieces {list(sizes)} do not add up to the {n} of axis {axis} of {x.shape}"
+        )
+    return tuple([p.index(x, key=key) for key in _pieces(sizes, a)])
+
+
+@functools.lru_cache(256)
+def _pieces(sizes: tuple[int, ...], axis: int) -> list[tuple[slice, ...]]:
+    """The keys of the pieces of these sizes along an axis."""
+    ends = [0, *itertools.accumulate(sizes)]
+    return [(slice(a, b), *(slice(None),) * (-axis - 1)) for a, b in itertools.pairwise(ends)]
 
 
 def unstack(x: Any, axis: int = 0) -> list[Tensor]:

@@ -240,10 +240,23 @@ place = define(  # zeros of a shape, with each x added in at its key
 )  # fmt: skip
 
 
-def parts_of(x: Tensor, parts: list[Part]) -> Tensor:
+def parts_of(x: Any, parts: list[Part]) -> Any:
     """The cotangent of x from those of its slices."""
+    if x.__class__ is not Tensor and _end_to_end(parts, x.shape):
+        return concat(*[p.g for p in reversed(parts)], axis=-1)
     keys = tuple(p.key for p in parts)
     return place(*(p.g for p in parts), keys=keys, shape=x.shape[x.ndim - len(keys[0]) :])
+
+
+def _end_to_end(parts: list[Part], shape: tuple[int, ...]) -> bool:
+    """Whether slices fill the last axis without a gap, the last one first, as those of `split` come back."""
+    end = shape[-1] if shape else None
+    for key, _ in parts:
+        k = key[0] if len(key) == 1 else None
+        if k.__class__ is not slice or k.stop != end or k.step not in (None, 1):
+            return False
+        end = k.start
+    return end == 0
 
 
 # x: (leading axes, one per index array, rest), of which the last `ndim` are looked up; the index
