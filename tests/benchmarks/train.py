@@ -20,28 +20,26 @@ from collections.abc import Callable
 import numpy as np
 
 from minigrad.cells import CELLS
-from minigrad.train import CharModel, Reader, Settings, Training, default_text
+from minigrad.train import Reader, Settings, Training, default_text
 
 from .eager import median
 
 SIZES = (Settings(), Settings(hidden=128, layers=1, length=32), Settings(hidden=512))
 
 
-def ours(text: str, settings: Settings, cell: str = "torch_lstm", dtype: str = "float32") -> Training:
+def ours(text: str, settings: Settings, cell: str = "torch_lstm") -> Training:
     """minigrad's training; of the cell that torch has, unless another is named."""
-    s = settings
-    model = CharModel.new(text, s.hidden, s.layers, CELLS[cell], s.seed, dtype)
-    return Training(text, s, CELLS[cell], model)
+    return Training(text, settings, CELLS[cell])
 
 
-def torch_peer(training: Training, text: str) -> Callable[[], float]:
+def torch_peer(training: Training, text: str, dtype: str = "float32") -> Callable[[], float]:
     """One step of the same model in torch.nn, as its documentation writes it: the loss in bits per character."""
     import torch
 
     s, model, functional = training.settings, training.model, torch.nn.functional
-    k, dtype = len(model.vocabulary), getattr(torch, model.dtype)
-    layers = torch.nn.LSTM(k, s.hidden, s.layers, dtype=dtype)
-    readout = torch.nn.Linear(s.hidden, k, dtype=dtype)
+    k, kind = len(model.vocabulary), getattr(torch, dtype)
+    layers = torch.nn.LSTM(k, s.hidden, s.layers, dtype=kind)
+    readout = torch.nn.Linear(s.hidden, k, dtype=kind)
     with torch.no_grad():
         for name, p in layers.named_parameters():
             p.copy_(torch.tensor(model.params[name].numpy()))
@@ -51,13 +49,13 @@ def torch_peer(training: Training, text: str) -> Callable[[], float]:
     adam = torch.optim.Adam(params, s.lr)
     read = Reader(model.encode(text), s.batch, s.length, np.random.default_rng())
     read.state = training.reader.state
-    zeros = torch.zeros(s.layers, s.batch, s.hidden, dtype=dtype)
+    zeros = torch.zeros(s.layers, s.batch, s.hidden, dtype=kind)
     state = [(zeros, zeros)]
 
     def step() -> float:
         x, y, first = (v if isinstance(v, bool) else torch.tensor(v.astype("int64")) for v in read.read())
         adam.zero_grad()
-        h, after = layers(functional.one_hot(x, k).to(dtype), (zeros, zeros) if first else state[0])
+        h, after = layers(functional.one_hot(x, k).to(kind), (zeros, zeros) if first else state[0])
         loss = functional.cross_entropy(readout(h).reshape(-1, k), y.reshape(-1))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(params, s.clip)
