@@ -19,6 +19,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from minigrad.bench.peers import floor
 from minigrad.cells import CELLS
 from minigrad.train import Reader, Settings, Training, default_text
 
@@ -66,14 +67,22 @@ def torch_peer(training: Training, text: str, dtype: str = "float32") -> Callabl
     return step
 
 
+def products(training: Training) -> Callable[[], object]:
+    """The matrix products of the layers and nothing else, by numpy: what no program with its BLAS can beat."""
+    s, k = training.settings, len(training.model.vocabulary)
+    layers = [floor("lstm", s.length, s.batch, s.hidden if i else k, s.hidden) for i in range(s.layers)]
+    return lambda: [run() for run in layers]
+
+
 def measured(settings: Settings, seconds: float, cells: tuple[str, ...]) -> dict[str, list[float]]:
     """Processor time in ms of every step of each, in turn; at least five of each."""
     import torch
 
     torch.set_num_threads(1)
     text = default_text()
-    runs = {f"minigrad {cell}": ours(text, settings, cell).step for cell in cells}
+    runs: dict[str, Callable[[], object]] = {f"minigrad {cell}": ours(text, settings, cell).step for cell in cells}
     runs["torch.nn"] = torch_peer(ours(text, settings), text)
+    runs["its products, numpy"] = products(ours(text, settings))
     times: dict[str, list[float]] = {name: [] for name in runs}
     for run in runs.values():
         run(), run()  # warm
