@@ -1,6 +1,7 @@
 """Optimisers on dicts of tensors: `new = opt.step(params, grads)`. The formulas are torch.optim's.
 
-Tensors never change, so a step returns new ones; the optimiser keeps only its moments, by name.
+Tensors never change, so a step returns new ones; the optimiser keeps only its moments, by name, and changes
+those in place.
 """
 
 from __future__ import annotations
@@ -51,8 +52,9 @@ class Optimizer:
             if self.weight_decay:
                 g = g + self.weight_decay * p.value
             change = self.change(name, g)
-            value = np.subtract(p.value, change, out=change if change.dtype == p.dtype else None)
-            new[name] = leaf(value.astype(p.dtype, copy=False), p.requires_grad, p.name)
+            own = isinstance(change, np.ndarray) and change.dtype == p.dtype  # without axes it may be a number
+            value = np.asarray(np.subtract(p.value, change, out=change if own else None), p.dtype)
+            new[name] = leaf(value, p.requires_grad, p.name)
         return new
 
     def change(self, name: str, g: np.ndarray) -> np.ndarray:
@@ -124,4 +126,4 @@ def clip_grad_norm(grads: Mapping[str, Any], max_norm: float) -> tuple[dict[str,
     scale = min(1.0, max_norm / (norm + 1e-6))
     if scale == 1:
         return {n: g.detach() for n, g in found.items()}, norm
-    return {n: leaf(g.value * g.dtype.type(scale)) for n, g in found.items()}, norm
+    return {n: leaf(np.asarray(g.value * g.dtype.type(scale))) for n, g in found.items()}, norm

@@ -37,9 +37,7 @@ class CharModel:
     params: dict[str, Tensor]
 
     @classmethod
-    def new(
-        cls, text: str, hidden: int = 128, layers: int = 1, cell: Cell = lstm, seed: int = 0, dtype: str = DTYPE
-    ) -> CharModel:
+    def new(cls, text: str, hidden: int = 128, layers: int = 1, cell: Cell = lstm, seed: int = 0) -> CharModel:
         """An untrained model of the characters in `text`; the same for the same seed.
 
         cell: with one input and a first state of one axis each, of sizes by two different names.
@@ -52,9 +50,9 @@ class CharModel:
         model = cls("".join(sorted(set(text))), cell, hidden, layers, {})
         rng = np.random.default_rng(seed)
         for k in range(layers):
-            drawn = cell.init(rng, dtype, **model.sizes(k))
+            drawn = cell.init(rng, DTYPE, **model.sizes(k))
             model.params |= {f"{p}_l{k}": v for p, v in drawn.items()}
-        model.params |= affine.init(rng, dtype, n=hidden, q=len(model.vocabulary))
+        model.params |= affine.init(rng, DTYPE, n=hidden, q=len(model.vocabulary))
         for name, p in model.params.items():
             p.name = name
         return model

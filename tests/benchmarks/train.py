@@ -19,13 +19,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from minigrad.bench.peers import floor
 from minigrad.cells import CELLS
 from minigrad.train import Reader, Settings, Training, default_text
 
 from .eager import median
 
 SIZES = (Settings(), Settings(hidden=128, layers=1, length=32), Settings(hidden=512))
-KEPT = 0.1  # processor seconds of a row of the profile at least
 
 
 def ours(text: str, settings: Settings, cell: str = "torch_lstm") -> Training:
@@ -33,13 +33,14 @@ def ours(text: str, settings: Settings, cell: str = "torch_lstm") -> Training:
     return Training(text, settings, CELLS[cell])
 
 
-def torch_peer(training: Training, text: str) -> Callable[[], float]:
+def torch_peer(training: Training, text: str, dtype: str = "float32") -> Callable[[], float]:
     """One step of the same model in torch.nn, as its documentation writes it: the loss in bits per character."""
     import torch
 
     s, model, functional = training.settings, training.model, torch.nn.functional
-    k = len(model.vocabulary)
-    layers, readout = torch.nn.LSTM(k, s.hidden, s.layers), torch.nn.Linear(s.hidden, k)
+    k, kind = len(model.vocabulary), getattr(torch, dtype)
+    layers = torch.nn.LSTM(k, s.hidden, s.layers, dtype=kind)
+    readout = torch.nn.Linear(s.hidden, k, dtype=kind)
     with torch.no_grad():
         for name, p in layers.named_parameters():
             p.copy_(torch.tensor(model.params[name].numpy()))
@@ -49,13 +50,13 @@ def torch_peer(training: Training, text: str) -> Callable[[], float]:
     adam = torch.optim.Adam(params, s.lr)
     read = Reader(model.encode(text), s.batch, s.length, np.random.default_rng())
     read.state = training.reader.state
-    zeros = torch.zeros(s.layers, s.batch, s.hidden)
+    zeros = torch.zeros(s.layers, s.batch, s.hidden, dtype=kind)
     state = [(zeros, zeros)]
 
     def step() -> float:
         x, y, first = (v if isinstance(v, bool) else torch.tensor(v.astype("int64")) for v in read.read())
         adam.zero_grad()
-        h, after = layers(functional.one_hot(x, k).to(readout.weight.dtype), (zeros, zeros) if first else state[0])
+        h, after = layers(functional.one_hot(x, k).to(kind), (zeros, zeros) if first else state[0])
         loss = functional.cross_entropy(readout(h).reshape(-1, k), y.reshape(-1))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(params, s.clip)
@@ -66,14 +67,22 @@ def torch_peer(training: Training, text: str) -> Callable[[], float]:
     return step
 
 
+def products(training: Training) -> Callable[[], object]:
+    """The matrix products of the layers and nothing else, by numpy: what no program with its BLAS can beat."""
+    s, k = training.settings, len(training.model.vocabulary)
+    layers = [floor("lstm", s.length, s.batch, s.hidden if i else k, s.hidden) for i in range(s.layers)]
+    return lambda: [run() for run in layers]
+
+
 def measured(settings: Settings, seconds: float, cells: tuple[str, ...]) -> dict[str, list[float]]:
     """Processor time in ms of every step of each, in turn; at least five of each."""
     import torch
 
     torch.set_num_threads(1)
     text = default_text()
-    runs = {f"minigrad {cell}": ours(text, settings, cell).step for cell in cells}
+    runs: dict[str, Callable[[], object]] = {f"minigrad {cell}": ours(text, settings, cell).step for cell in cells}
     runs["torch.nn"] = torch_peer(ours(text, settings), text)
+    runs["its products, numpy"] = products(ours(text, settings))
     times: dict[str, list[float]] = {name: [] for name in runs}
     for run in runs.values():
         run(), run()  # warm
