@@ -253,7 +253,7 @@ def test_the_command_times_what_is_asked_for_and_names_what_is_skipped(tmp_path,
     out, err = capsys.readouterr()
     assert "Inference alone" in out
     assert "| mgu numpy runner | " in out
-    assert "skipped: numpy GEMM has no mgu\n" in err
+    assert "skipped: numpy GEMM with mgu\n" in err
     assert "round 1 of 1: numpy runner, " in err
     text = page.read_text(encoding="utf-8")
     assert out.strip() in text

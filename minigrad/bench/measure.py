@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from .peers import FLOORS, PEERS, RUNNERS, cells_of
+from .peers import FLOORS, PEERS, RUNNERS
 from .problem import NoPeer, Size, Step
 from .process import Setting, python_of, results
 
@@ -73,8 +73,13 @@ def measured(ask: Ask, say: Say) -> Times:
         jax = {"JAX_COMPILATION_CACHE_DIR": cache, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
         for round_ in range(ask.rounds):
             for peer in ask.peers:
-                one, cells = PEERS[peer], cells_of(peer, ask.cells)
-                if not cells or (one.aside and (round_ or not ask.train)):
+                one = PEERS[peer]
+                if one.aside and (round_ or not ask.train):
+                    continue
+                cells = [c for c in ask.cells if one.times(c)]
+                if not round_ and len(cells) < len(ask.cells):
+                    say(f"skipped: {peer} with {', '.join(c for c in ask.cells if c not in cells)}")
+                if not cells:
                     continue
                 start, missing, done = time.perf_counter(), len(cells) * len(ask.sizes), False
                 for cell, k, found in _asked(peer, cells, ask, jax | dict(one.settings)):
