@@ -76,7 +76,7 @@ def measured(ask: Ask, say: Say) -> Times:
                 one = PEERS[peer]
                 if one.aside and (round_ or not ask.train):
                     continue
-                cells = [c for c in ask.cells if one.times(c)]
+                cells = [c for c in ask.cells if c in one.cells]
                 if not round_ and len(cells) < len(ask.cells):
                     say(f"skipped: {peer} with {', '.join(c for c in ask.cells if c not in cells)}")
                 if not cells:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from ..cells import CELLS, VARIANTS
 from . import others, own, torches
 from .problem import LAYERS, NO_LAYER, Step
 
@@ -17,14 +18,11 @@ class Peer(NamedTuple):
     settings: tuple[tuple[str, str], ...] = ()
     aside: bool = False
 
-    def times(self, cell: str) -> bool:
-        """Whether it is timed with this cell: any of minigrad's, as long as the peer has it."""
-        return cell in self.cells or self.step in (own.ours, own.with_numba)
 
-
+OURS = (*LAYERS, *CELLS, *VARIANTS)
 PEERS: dict[str, Peer] = {
-    "numpy runner": Peer(own.ours, settings=(("MINIGRAD_KERNELS", "0"),)),
-    "numba runner": Peer(own.with_numba),
+    "numpy runner": Peer(own.ours, OURS, (("MINIGRAD_KERNELS", "0"),)),
+    "numba runner": Peer(own.with_numba, OURS),
     "torch.nn": Peer(torches.torch_nn, tuple(LAYERS)),
     "torch loop": Peer(torches.torch_loop),
     "jax.lax.scan": Peer(others.jax_scan),
