@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from .peers import FLOORS, PEERS, RUNNERS
 from .problem import NoPeer, Size, Step
-from .process import Setting, python_of, results
+from .process import Failed, Setting, python_of, results
 
 FLOOR = "GEMM floor"
 HOUR = 3600.0  # seconds, for a peer that bars speak of
@@ -102,7 +102,12 @@ def _asked(peer: str, cells: Sequence[str], ask: Ask, env: dict[str, str]) -> It
     clock = "process_time" if ask.how.one else "perf_counter"
     arguments = [peer, cells, ask.sizes, ask.train, ask.seconds, clock]
     limit = ask.limit if PEERS[peer].aside else HOUR
-    return results("measure:steps", arguments, ask.how, python_of(peer, ask.how), limit, **env)
+    try:
+        yield from results("measure:steps", arguments, ask.how, python_of(peer, ask.how), limit, **env)
+    except Failed as e:
+        if peer in RUNNERS:
+            raise
+        yield ["", 0, f"{peer} fails: {e.last}"]
 
 
 def floor(times: Times) -> Times:
