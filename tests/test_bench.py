@@ -101,7 +101,7 @@ def test_a_process_that_takes_too_long_is_stopped_and_what_it_said_is_kept():
 
 
 def test_a_process_that_fails_says_why():
-    with pytest.raises(RuntimeError, match=r"measure:steps .* ended with 1:(.|\n)*KeyError: 'no such cell'"):
+    with pytest.raises(process.Failed, match=r"measure:steps .* ended with 1:(.|\n)*KeyError: 'no such cell'"):
         list(
             process.results(
                 "measure:steps", ["numpy runner", ["no such cell"], [SMALL], True, 0.0, "process_time"], ONE,
@@ -118,6 +118,24 @@ def test_the_machine_is_described_with_what_another_python_has(one):
     assert ("one thread on one core" in text) == one
     assert ("cores" in text) != one
     assert f"numpy {np.__version__}" in text
+
+
+def test_a_peers_process_that_fails_is_told_and_the_rest_is_measured(monkeypatch, tmp_path):
+    def broken(*_, **__):
+        raise process.Failed("measure:steps ended with -11:\nmuch\nIllegal instruction")
+        yield
+
+    heard: list[str] = []
+    ask = measure.Ask(["torch loop"], ["lstm"], [SIZES[0]])
+    for module in (measure, first):
+        monkeypatch.setattr(module, "results", broken)
+    assert measure.measured(ask, heard.append) == {}
+    assert heard == ["skipped: torch loop fails: Illegal instruction"]
+    assert first.first_call("torch.compile", 5, str(tmp_path), 1.0, ONE) == "torch.compile fails: Illegal instruction"
+    with pytest.raises(process.Failed, match="Illegal instruction"):
+        measure.measured(ask._replace(peers=["numpy runner"]), print)
+    with pytest.raises(process.Failed, match="Illegal instruction"):
+        first.first_call("numpy runner", 5, str(tmp_path), 1.0, ONE)
 
 
 def test_another_librarys_failure_is_told_and_the_rest_is_measured(monkeypatch):
@@ -253,7 +271,7 @@ def test_the_command_times_what_is_asked_for_and_names_what_is_skipped(tmp_path,
     out, err = capsys.readouterr()
     assert "Inference alone" in out
     assert "| mgu numpy runner | " in out
-    assert "skipped: numpy GEMM has no mgu\n" in err
+    assert "skipped: numpy GEMM with mgu\n" in err
     assert "round 1 of 1: numpy runner, " in err
     text = page.read_text(encoding="utf-8")
     assert out.strip() in text

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from . import others
 from .measure import Say
-from .peers import PEERS
+from .peers import PEERS, RUNNERS
 from .problem import NoPeer, Size, Step
-from .process import Setting, python_of, results
+from .process import Failed, Setting, python_of, results
 from .tables import BLANK, markdown
 
 CELL = "lstm_peephole"
@@ -66,13 +66,18 @@ def first_call(peer: str, T: int, cache: str, limit: float, how: Setting) -> Cal
     env = dict.fromkeys(CACHES, cache) | dict(PEERS[peer].settings if peer in PEERS else ())
     python = python_of("jax.lax.scan" if peer == UNROLLED else peer, how)
     end, least, found = time.monotonic() + limit, 0.0, []
-    for one in results("first:calls", [peer, Size(T, 8, 32, 64)], how, python, limit, **env):
-        if isinstance(one, str):
-            return one
-        if one is None:
-            least = end - time.monotonic()
-        else:
-            found.append(one)
+    try:
+        for one in results("first:calls", [peer, Size(T, 8, 32, 64)], how, python, limit, **env):
+            if isinstance(one, str):
+                return one
+            if one is None:
+                least = end - time.monotonic()
+            else:
+                found.append(one)
+    except Failed as e:
+        if peer in RUNNERS:
+            raise
+        return f"{peer} fails: {e.last}"
     first, second = [*found, None, None][:2]
     return Call(first, second, least)
 

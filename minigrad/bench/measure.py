@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from .peers import FLOORS, PEERS, RUNNERS, cells_of
+from .peers import FLOORS, PEERS, RUNNERS
 from .problem import NoPeer, Size, Step
-from .process import Setting, python_of, results
+from .process import Failed, Setting, python_of, results
 
 FLOOR = "GEMM floor"
 HOUR = 3600.0  # seconds, for a peer that bars speak of
@@ -73,8 +73,13 @@ def measured(ask: Ask, say: Say) -> Times:
         jax = {"JAX_COMPILATION_CACHE_DIR": cache, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
         for round_ in range(ask.rounds):
             for peer in ask.peers:
-                one, cells = PEERS[peer], cells_of(peer, ask.cells)
-                if not cells or (one.aside and (round_ or not ask.train)):
+                one = PEERS[peer]
+                if one.aside and (round_ or not ask.train):
+                    continue
+                cells = [c for c in ask.cells if c in one.cells]
+                if not round_ and len(cells) < len(ask.cells):
+                    say(f"skipped: {peer} with {', '.join(c for c in ask.cells if c not in cells)}")
+                if not cells:
                     continue
                 start, missing, done = time.perf_counter(), len(cells) * len(ask.sizes), False
                 for cell, k, found in _asked(peer, cells, ask, jax | dict(one.settings)):
@@ -97,7 +102,12 @@ def _asked(peer: str, cells: Sequence[str], ask: Ask, env: dict[str, str]) -> It
     clock = "process_time" if ask.how.one else "perf_counter"
     arguments = [peer, cells, ask.sizes, ask.train, ask.seconds, clock]
     limit = ask.limit if PEERS[peer].aside else HOUR
-    return results("measure:steps", arguments, ask.how, python_of(peer, ask.how), limit, **env)
+    try:
+        yield from results("measure:steps", arguments, ask.how, python_of(peer, ask.how), limit, **env)
+    except Failed as e:
+        if peer in RUNNERS:
+            raise
+        yield ["", 0, f"{peer} fails: {e.last}"]
 
 
 def floor(times: Times) -> Times:

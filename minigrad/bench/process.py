@@ -10,8 +10,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,33 +26,51 @@ class Setting(NamedTuple):
     pythons: tuple[tuple[str, str], ...] = ()
 
 
+class Failed(RuntimeError):
+    """A process ended with an error: ours is one of minigrad, a peer's is told and the rest is measured."""
+
+    @property
+    def last(self) -> str:
+        """The last line that it wrote."""
+        return str(self).splitlines()[-1]
+
+
 def results(function: str, arguments: Any, how: Setting, python: str, limit: float, **env: str) -> Iterator[Any]:
     """What function(*arguments) of this package yields, "module:name", one by one; it is stopped after `limit` s.
 
-    Raises RuntimeError, with the end of what it wrote, if the process fails.
+    Raises Failed, with the end of what it wrote, if the process fails.
     """
     settings = os.environ | (dict.fromkeys(POOLS, "1") if how.one else {}) | env
-    with tempfile.TemporaryFile("w+") as errors:
-        command = [python, "-m", "minigrad.bench", function, json.dumps([how.one, *arguments])]
-        end = time.monotonic() + limit
-        with subprocess.Popen(
+    command = [python, "-m", "minigrad.bench", function, json.dumps([how.one, *arguments])]
+    stopped = threading.Event()
+
+    def stop() -> None:
+        stopped.set()
+        if not hasattr(os, "killpg"):
+            return process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # with the compilers that it has started
+
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(
             command, cwd=ROOT, env=settings, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
-        ) as process:
-            late = threading.Timer(limit, os.killpg, (process.pid, signal.SIGKILL))
-            late.start()
-            try:
-                assert process.stdout is not None
-                for line in process.stdout:
-                    yield json.loads(line)
-                process.wait()
-            finally:
-                late.cancel()
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)
-        over = process.returncode == -signal.SIGKILL and time.monotonic() >= end
-        if process.returncode and not over:
+        ) as process,
+    ):
+        late = threading.Timer(limit, stop)
+        late.start()
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                yield json.loads(line)
+            process.wait()
+        finally:
+            late.cancel()
+            if process.poll() is None:
+                stop()
+        if process.returncode and not stopped.is_set():
             errors.seek(0)
-            raise RuntimeError(f"{function} {arguments} ended with {process.returncode}:\n{errors.read()[-2000:]}")
+            raise Failed(f"{function} {arguments} ended with {process.returncode}:\n{errors.read()[-2000:].strip()}")
 
 
 def python_of(peer: str, how: Setting) -> str:

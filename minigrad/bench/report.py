@@ -61,8 +61,8 @@ TABLES: dict[str, Callable[[Ask, Say], str]] = {
 def _steps(ask: Ask, say: Say, what: str) -> str:
     times = measured(ask, say)
     clock = "processor time" if ask.how.one else "time on the wall"
-    rounds = f"ms of {clock}, middle of {ask.rounds} rounds; (lowest-highest)"
-    head = f"{what}\n{rounds}; sizes are (T, batch, input, hidden)."
+    rounds = f"middle of {ask.rounds} rounds; (lowest-highest)" if ask.rounds > 1 else "one round"
+    head = f"{what}\nms of {clock}, {rounds}; sizes are (T, batch, input, hidden)."
     tables = [times_table(times, ask.cells, ask.sizes)]
     tables += [ratios_table(times, r, ask.cells, ask.sizes) for r in RUNNERS if r in timed_peers(times)]
     return "\n\n".join([head, *tables, bars_table(times, ask.cells, ask.sizes)])
@@ -82,6 +82,12 @@ def machine(how: Setting) -> str:
 def versions() -> Iterator[tuple[str, str]]:
     """What is installed here: names and versions."""
     yield "Python", platform.python_version()
+    with suppress(ImportError):
+        import threadpoolctl
+
+        for pool in threadpoolctl.threadpool_info():
+            if pool["internal_api"] == "openblas":
+                yield "OpenBLAS", f"{pool['version']} ({pool['architecture']})"
     for name in LIBRARIES:
         with suppress(PackageNotFoundError):
             yield name, version(name)
