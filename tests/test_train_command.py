@@ -265,6 +265,10 @@ RESUMED = {
     "whole numbers": (r"whole: W_hq is of \(12, 28\), lstm of 12 needs \(12, 28\) floats", "sample", "whole"),
     "facts": (r"facts: the checkpoint is spoilt \(KeyError: 'settings'\); use an earlier one", "sample", "facts"),
     "state": (r"state: the checkpoint is spoilt \(KeyError: 'losses'\)", "train", "a.txt", "--resume", "state"),
+    "moment": (r"moment: the checkpoint is spoilt \(ValueError: adam.v.b_q is of \(2,\), not \(28,\) floats\)",
+               "train", "a.txt", "--resume", "moment"),
+    "carried": (r"carried: the checkpoint is spoilt \(ValueError: state.C_l1 is of \(4, 3\), not \(4, 12\)",
+                "train", "a.txt", "--resume", "carried"),
     "place": (r"place: the checkpoint is spoilt \(ValueError: chunk 999 at 0 is not a place",
               "train", "a.txt", "--resume", "place"),
 }  # fmt: skip
@@ -299,6 +303,8 @@ def spoilt(tmp_path_factory):
     changed("lost", {k: v for k, v in arrays.items() if k != "W_hq"}, facts)
     changed("facts", arrays, {k: v for k, v in facts.items() if k != "settings"})
     changed("state", {k: v for k, v in arrays.items() if k != "losses"}, facts)
+    changed("moment", arrays | {"adam.v.b_q": np.zeros(2, "float32")}, facts)
+    changed("carried", arrays | {"state.C_l1": np.zeros((4, 3), "float32")}, facts)
     changed("place", arrays, facts | {"reader": facts["reader"] | {"chunk": 999, "offset": 0}})
     return {p.name: p.read_bytes() for p in place.iterdir() if p.is_file()}
 

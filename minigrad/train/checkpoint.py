@@ -102,16 +102,24 @@ class Checkpoint:
         return training
 
     def _fill(self, training: Training) -> None:
-        a, states = self.arrays, self.model.core.states
+        """Give a new training what the file holds. Raises CheckpointError if something is missing or does not fit."""
+        a, shapes = self.arrays, self.model.shapes()
+
+        def fitting(name: str, shape: tuple[int, ...]) -> np.ndarray:
+            if a[name].shape != shape or a[name].dtype.kind != "f":
+                raise ValueError(f"{name} is of {a[name].shape}, not {shape} floats")
+            return a[name]
+
         try:
-            training.losses = a["losses"].tolist()
+            training.losses = fitting("losses", a["losses"].shape[:1]).tolist()
             training.reader.state = self.facts["reader"]
             training.state = tuple(
-                tuple(tensor(a[f"state.{s}_l{k}"]) for s in states) for k in range(self.model.layers)
+                tuple(tensor(fitting(f"state.{v.name}_l{k}", v.shape)) for v in layer)
+                for k, layer in enumerate(training.state)
             )
             training.adam.state = {
-                n: (int(a[f"adam.t.{n}"]), a[f"adam.m.{n}"], a[f"adam.v.{n}"])
-                for n in self.model.params if f"adam.t.{n}" in a
+                n: (int(a[f"adam.t.{n}"]), fitting(f"adam.m.{n}", shape), fitting(f"adam.v.{n}", shape))
+                for n, shape in shapes.items() if f"adam.t.{n}" in a
             }  # fmt: skip
         except (KeyError, TypeError, ValueError) as e:
             raise _spoilt(self.path, e) from None
