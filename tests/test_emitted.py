@@ -77,7 +77,7 @@ def table(cell, kernels, every=1):
     planted, refused, equal = Counter(), Counter(), Counter()
     for scan in scans_of(cell):
         compiled = Compiled(scan.program, scan.layout, kernels)
-        for text in texts(compiled):
+        for text in [*texts(compiled), compiled.sums.source]:
             for kind, wrong in list(faults(text))[::every]:
                 edit = lambda t, text=text, wrong=wrong: wrong if t == text else t  # noqa: E731
                 planted[kind] += 1

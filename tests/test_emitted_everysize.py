@@ -68,6 +68,26 @@ def test_the_same_text_at_other_sizes(name):
     assert same_text(one, {k: 64 for k in sizes} | {"batch": 32})
 
 
+@pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])
+def test_large_steps_have_a_text_of_their_own_which_is_proved_too(name, monkeypatch):
+    """What is known before the loop is computed in it."""
+    monkeypatch.setattr(fast.cut, "MANY", 1)
+    fast.run.forget()
+    found = check_every_size(ALL[name])
+    fast.run.forget()
+    assert found.verdict == "proved", found.reason
+
+
+def test_large_steps_all_have_one_text(monkeypatch):
+    large = {"n": 256, "d": 64, "batch": 32}
+    assert not same_text(CELLS["lstm"], large)
+    monkeypatch.setattr(fast.cut, "MANY", 1)
+    fast.run.forget()
+    same = same_text(CELLS["lstm"], large)
+    fast.run.forget()
+    assert same
+
+
 def test_where_the_text_is_another_that_is_said():
     """At n = 1 the compiler joins other work; a mean over 64 is a product with 1/64."""
     assert not same_text(CELLS["lstm"], {"n": 1, "d": 1, "batch": 1})

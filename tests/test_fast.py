@@ -448,6 +448,13 @@ def source_of(one):
     return fast.source(one, state, xs, params)
 
 
+def test_what_is_the_same_along_a_row_is_computed_once_a_row(without_kernels):
+    """A layer normalisation's gradient: no sign, no spreading, no sum of a row's factor inside the loop."""
+    backward = loops(ALL["layer_norm_lstm"])[1]
+    assert not [line for line in backward if line.startswith("negative") or "broadcast_to" in line]
+    assert sum(line.startswith("add.reduce") for line in backward) == 4  # two for each normalisation
+
+
 def test_a_program_runs_on_other_sizes_than_it_was_recorded_with():
     """Code for one batch met arrays of another."""
     one = CELLS["torch_lstm"]

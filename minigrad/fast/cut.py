@@ -15,7 +15,7 @@ from ..engine.program import Program
 from ..engine.scan import Layout
 
 ALONE = {"gather", "scatter", "scan"}  # rows whose rule is not free in leading axes for every argument
-# Of this many entries of a step on, arithmetic known before the loop is done in it, where its operands are in the
+# Of this many entries of a state on, arithmetic known before the loop is done in it, where its operands are in the
 # cache: an LSTM's training step at (100,32,128,256) takes 0.97 of the time (2026-11-21; at 4096 entries, 1.00).
 MANY = 8192
 NEAR = ("add", "sub", "mul", "div", "neg", "index", "concat")
@@ -69,7 +69,8 @@ def cut(program: Program, layout: Layout) -> Cut:
         if alone.intersection(program.nodes[k - first].args):
             alone.add(k)
     carried |= alone
-    near = _near(program, slots, carried & needed, carried | timed, s)
+    many = max(prod(program.shape(i)) for i in range(s)) >= MANY
+    near = _near(program, slots, carried & needed, carried | timed) if many else set()
     carried |= near
     needed |= near
     fixed = tuple(k for k in slots if k not in carried and k not in timed)
@@ -82,8 +83,8 @@ def cut(program: Program, layout: Layout) -> Cut:
     return Cut(fixed, before, inside, after, kept, frozenset(timed | carried))
 
 
-def _near(program: Program, slots: list[int], inside: set[int], moving: set[int], s: int) -> set[int]:
-    """Slots known before the loop that are computed inside all the same: large, and read by nothing else."""
+def _near(program: Program, slots: list[int], inside: set[int], moving: set[int]) -> set[int]:
+    """Slots known before the loop that are computed inside all the same: cheap, and read by nothing else."""
     first = len(program.inputs) + len(program.consts)
     read: dict[int, set[int]] = {o: {-1} for o in program.outputs}
     for k in slots:
@@ -92,8 +93,7 @@ def _near(program: Program, slots: list[int], inside: set[int], moving: set[int]
     near: set[int] = set()
     for k in reversed(slots):
         n = program.nodes[k - first]
-        many = prod(n.shape) >= MANY
-        if many and k in moving and k not in inside and n.op.name in NEAR and read[k] <= inside | near:
+        if k in moving and k not in inside and n.op.name in NEAR and read[k] <= inside | near:
             near.add(k)
     return near
 

@@ -45,7 +45,7 @@ def _groups(g: Graph, outputs: list[Value]) -> list[list[Value]]:
             continue
         assert v.op is not None
         first = v.args[0].serial if v.isa("matmul") else level[v.serial]
-        key = (v.op.name, v.shape[:-1], v.dtype, v.when, v.serial in kept, first)
+        key = (v.op.name, v.shape[:-1], v.shape[-1] == 1, v.dtype, v.when, v.serial in kept, first)
         classes.setdefault(key, []).append(v)
         fine = tuple((a.when, a.op.name if a.op else "") for a in v.args)
         classes.setdefault((*key, fine), []).append(v)

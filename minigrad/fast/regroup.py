@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from .narrow import narrowed
 from .values import CARRIED, FIXED, TIMED, Graph, Value, ordered, part_of, pointwise, uses
 
 VIEWS = ("index", "reshape", "transpose", "broadcast")
@@ -23,7 +24,7 @@ VIEWS = ("index", "reshape", "transpose", "broadcast")
 
 def regrouped(g: Graph, outputs: list[Value]) -> list[Value]:
     """The outputs, with as little as possible of them inside the loop."""
-    for way in (_columns, _gates, _chains):
+    for way in (narrowed, _columns, _gates, _chains):
         outputs = way(g, outputs)
     return outputs
 
@@ -203,7 +204,7 @@ def _sum(g: Graph, terms: list[tuple[int, Value]]) -> Value:
     for when in (FIXED, TIMED, CARRIED):
         level = _one_product(g, [(s, t) for s, t in terms if t.when == when])
         if level:
-            level.sort(key=lambda term: -term[0])  # begin with one that is added
+            level.sort(key=lambda term: (math.prod(term[1].shape), -term[0]))  # small first, then what is added
             total = level[0]
             for term in level[1:]:
                 total = _plus(g, total, term)

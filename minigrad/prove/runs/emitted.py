@@ -126,7 +126,7 @@ def judge(
             break
     if verdict == "agrees" and error > SURE:
         verdict, reason = "unknown", "the error bound says nothing"
-    lines = sum(len(text.splitlines()) for text in texts(compiled))
+    lines = sum(len(text.splitlines()) for text in [*texts(compiled), compiled.sums.source])
     return EmittedCheck(
         verdict, (scan.program.name,), tuple(steps), error, lines, time.perf_counter() - start, reason
     )
@@ -140,9 +140,8 @@ def written(scan: Scanned, kernels: bool) -> Compiled:
 
 
 def texts(compiled: Compiled) -> list[str]:
-    """The emitted functions: before, loop, after, sums; those that there are."""
-    parts = compiled.before, compiled.loop, compiled.after, compiled.sums
-    return [part.source for part in parts if part.source]
+    """The emitted functions that compute values of steps: before, loop, after; those that there are."""
+    return [t for t in (compiled.before.source, compiled.loop.source, compiled.after.source) if t]
 
 
 # ---- the text run again --------------------------------------------------------------------------
