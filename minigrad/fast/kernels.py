@@ -1,9 +1,7 @@
-"""Kernels: the elementwise calls between two products of a loop as one compiled function, if numba is there.
+"""Loops compiled by numba, if it is there, and kept on disk between processes, if there is a folder for it.
 
-A kernel is generated from the very lines it takes the place of, row by row and one result after the other
-(a loop with one result is vectorised, one with several is not); tanh stays numpy's, which is vectorised where
-numba's is not. So the results are the same, bit for bit. Compiled code is kept on disk between processes,
-where there is a folder for it. Without numba, or with MINIGRAD_KERNELS=0, the lines stay as they are.
+What is compiled is the very text of the loop (nests.py). Without numba, or with MINIGRAD_KERNELS=0, loops are
+numpy's calls, one after the other.
 """
 
 from __future__ import annotations
@@ -12,30 +10,24 @@ import functools
 import hashlib
 import importlib.util
 import os
+import re
 import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .emit import Handle, Instruction
+from .nests import FUNCTIONS
 
-OPERATORS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
+Kind = tuple[int, Any, bool, bool]  # of an argument: its axes, dtype, whether it is only read, has no gaps
 
 
-@dataclass
-class Line:
-    """A line of a loop: its text, its instruction, and the words in it."""
-
-    text: str
-    note: Any = None
-    made: Instruction | None = None
-    words: tuple[str, ...] = ()
-    result: str = ""
+def wanted() -> bool:
+    """Whether loops are compiled here."""
+    return os.environ.get("MINIGRAD_KERNELS") != "0" and numba() is not None
 
 
 @functools.cache
@@ -53,90 +45,51 @@ def numba() -> Any:
     return found
 
 
-def fused(
-    lines: Sequence[Line], space: dict[str, Any], kernels: bool | None = None
-) -> tuple[list[Line], str]:
-    """The lines with runs of elementwise calls as one kernel each, and the kernels' text.
-
-    kernels: whether there are any; if not said, where numba is there to compile them.
-    """
-    if kernels is None:
-        kernels = os.environ.get("MINIGRAD_KERNELS") != "0" and numba() is not None
-    if not kernels:
-        return list(lines), ""
-    out: list[Line] = []
-    run: list[Line] = []
-    texts: list[str] = []
-
-    def close() -> None:
-        if len(run) > 1:
-            name = f"kernel{len(texts)}"
-            text, arguments = _kernel(name, run, space)
-            texts.append(text)
-            space[name] = _compiled(
-                name, text, {c: space[c] for line in run for c in line.words if c in space}
-            )
-            out.append(Line(f"{name}({', '.join(arguments)})", run[0].note))
-        else:
-            out.extend(run)
-        run.clear()
-
-    for line in lines:
-        if not _fits(line, space):
-            close()
-            out.append(line)
-        else:
-            run.append(line)
-    close()
-    return out, "\n".join(texts)
-
-
-def _fits(line: Line, space: dict[str, Any]) -> bool:
-    """Whether the line is an elementwise call on rows: arrays of one shape, numbers, vectors."""
-    made = line.made
-    if made is None or not made.aligned or made.text.split("(")[0] not in OPERATORS or made.out.ndim != 2:
-        return False
-    shape, dtype = made.out.shape, made.out.dtype
-    for a, word in zip(made.args, line.words, strict=True):
-        if not isinstance(a, Handle):
-            if space[word].dtype != dtype:
-                return False
-        elif a.dtype != dtype or a.shape not in (shape, shape[1:]) or any(v.how != "index" for v in a.views):
-            return False
-    return dtype.kind == "f" and min(shape) > 0
-
-
-def _kernel(name: str, run: list[Line], space: dict[str, Any]) -> tuple[str, list[str]]:
-    """The text of one kernel, and its arguments."""
-    arguments = list(dict.fromkeys(w for line in run for w in (*line.words, line.result) if w not in space))
-    text = [f"def {name}({', '.join(arguments)}):", f"    for row in range({run[0].result}.shape[0]):"]
-    for line in run:
-        assert line.made is not None
-        text.append(f"        for column in range({line.result}.shape[1]):")
-        at = {0: "", 1: "[column]", 2: "[row, column]"}
-        ranks = (x.ndim if isinstance(x, Handle) else 0 for x in line.made.args)
-        a, b = (word + at[rank] for word, rank in zip(line.words, ranks, strict=True))
-        operator = OPERATORS[line.made.text.split("(")[0]]
-        text.append(f"            {line.result}[row, column] = {a} {operator} {b}")
-    return "\n".join([*text, ""]), arguments
-
-
-def _compiled(name: str, text: str, constants: dict[str, np.ndarray]) -> Callable[..., None]:
-    """The kernel, compiled when it is first called; from disk if it has been before. Python without numba."""
-    head = [f"{c} = np.{v.dtype.name}({v.item()!r})" for c, v in sorted(constants.items())]
-    code = "\n".join(["import numpy as np", *head, "", text])
-    here: dict[str, Any] = {}
+def compiled(name: str, text: str, space: dict[str, Any], arguments: Sequence[Kind]) -> Callable[..., None]:
+    """A function of the number of steps and of arrays, compiled or from disk; plain Python without numba."""
+    here: dict[str, Any] = dict(space)
     if numba() is None:
-        exec(compile(code, f"<{name}>", "exec"), here)
+        exec(compile(text, f"<{name}>", "exec"), here)
         return here[name]
-    options = {"error_model": "numpy", "nogil": True}
+    code = _code(text, space)
+    options = native().PLAIN
+    signature = _signature(arguments)
     try:
-        module = _module(code)
-        return numba().njit(cache=True, **options)(getattr(module, name))
+        return numba().njit(signature, cache=True, **options)(getattr(_module(code), name))
     except OSError as e:
         _no_folder(str(e))
         exec(compile(code, f"<{name}>", "exec"), here)
-        return numba().njit(**options)(here[name])
+        return numba().njit(signature, **options)(here[name])
+
+
+def native() -> Any:
+    """The module that compiled loops call."""
+    from . import native as found
+
+    return found
+
+
+def _signature(arguments: Sequence[Kind]) -> Any:
+    types = numba().types
+    return types.void(
+        types.intp,
+        *(
+            types.Array(numba().from_dtype(dtype), rank, "C" if solid else "A", readonly=read)
+            for rank, dtype, read, solid in arguments
+        ),
+    )
+
+
+def _code(text: str, space: dict[str, Any]) -> str:
+    """The text with all that its names stand for: a module. It is another one where what it calls is."""
+    head = [f"# {native().VERSION}", "import numpy as np"]
+    for name in sorted(set(re.findall(r"\w+", text)) & set(space) - {"np"}):
+        value = space[name]
+        if isinstance(value, np.ndarray):
+            head.append(f"{name} = np.{value.dtype.name}({value.item()!r})")
+        else:
+            head.append(f"from {native().__name__ if name in FUNCTIONS else 'numpy'} import {name}")
+    return "\n".join([*head, "", text])
 
 
 def _module(code: str) -> Any:

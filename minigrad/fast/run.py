@@ -19,6 +19,7 @@ from ..domains.floats import FLOATS
 from ..engine.program import Program
 from ..engine.scan import Layout, run_plain
 from .cut import CannotCompile, Cut, cut
+from .kernels import wanted
 from .loop import Loop, compile_loop
 from .pack import packed
 from .regroup import regrouped
@@ -41,10 +42,23 @@ def rewritten(program: Program, layout: Layout) -> Program:
 
 
 class Compiled:
-    """One scan: its program, its cut, and the code of its loop; kernels as for `kernels.fused`."""
+    """One scan: its program, its cut, and the code of its loop.
+
+    kernels: whether the loop is for a compiler; if not said, where numba is, and the loop can be.
+    """
 
     def __init__(self, program: Program, layout: Layout, kernels: bool | None = None) -> None:
         self.layout = layout
+        if kernels is None:
+            try:
+                self._compile(program, wanted())
+            except CannotCompile:
+                self._compile(program, False)
+        else:
+            self._compile(program, kernels)
+
+    def _compile(self, program: Program, kernels: bool) -> None:
+        layout = self.layout
         self.program = program = rewritten(program, layout)
         self.cut: Cut = cut(program, layout)
         self.loop: Loop = compile_loop(program, layout, self.cut, kernels)
