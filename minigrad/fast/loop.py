@@ -62,8 +62,9 @@ class Loop:
         leave = [p[:-1] if self.reverse else p[1:] for p in paths]
         moving = [*enter, *leave, *(env[k] for k in self.outside), *stacks.values()]
         fixed = [env[k] for k in self.fixed]
+        arguments = self._of_steps if self.buffers is None else self._whole
         try:
-            self.function(T, *(self._of_steps(moving, fixed, T) if self.buffers is None else self._whole(moving, fixed)))
+            self.function(T, *arguments(moving, [_for_products(x, T) for x in fixed], T))
         except Exception as e:
             self._explain(e)
             raise
@@ -85,13 +86,13 @@ class Loop:
             moving = [m[::-1] for m in moving]
         # an entry of a vector must be an array too, so that it can be written into
         moving = [m if m.ndim > 1 else [m[t, ...] for t in range(T)] for m in moving]
-        return [*moving, *(_for_products(x, T) for x in fixed)]
+        return [*moving, *fixed]
 
-    def _whole(self, moving: list[Any], fixed: list[Any]) -> list[Any]:
+    def _whole(self, moving: list[Any], fixed: list[Any], T: int) -> list[Any]:
         """The arguments of the loop that is compiled: whole arrays, without gaps where its text has indices."""
         assert self.buffers is not None
         buffers = (self.empty(shape, dtype) for shape, dtype in self.buffers)
-        return [*map(_solid, moving), *(x if x.ndim == 2 else _solid(x) for x in fixed), *buffers]
+        return [*map(_solid, moving), *map(_solid, fixed), *buffers]
 
     def _explain(self, e: Exception) -> None:
         """Add to an error which line of the cell it comes from."""
@@ -186,7 +187,7 @@ def nest(
     text += [f"        {line.text}" for line in lines or [Line("pass")]]
     notes = {at: line.note for at, line in enumerate(lines, start=3)}
     kinds = [(h.ndim + 1, h.dtype, h.name not in nests.made, True) for h in moving]
-    kinds += [(h.ndim, h.dtype, True, h.ndim != 2) for h in fixed] + [(h.ndim, h.dtype, False, True) for h in buffers]
+    kinds += [(h.ndim, h.dtype, True, True) for h in fixed] + [(h.ndim, h.dtype, False, True) for h in buffers]
     source = "\n".join([*text, ""])
     function = compiled("loop", source, store.e.space, kinds)
     return source, [(h.shape, h.dtype) for h in buffers], notes, function

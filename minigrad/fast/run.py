@@ -21,7 +21,7 @@ from ..engine.scan import Layout, run_plain
 from .cut import CannotCompile, Cut, cut
 from .kernels import wanted
 from .loop import Loop, compile_loop
-from .pack import packed
+from .pack import TERM, packed
 from .regroup import regrouped
 from .stacks import Outside, Sums
 from .values import Graph
@@ -35,10 +35,10 @@ class StepByStep(RuntimeWarning):
     """A scan is run by the plain runner, which is slower, for the reason given."""
 
 
-def rewritten(program: Program, layout: Layout) -> Program:
+def rewritten(program: Program, layout: Layout, kernels: bool = False) -> Program:
     """An equal program, with little inside the loop and equal work joined: what is cut and compiled."""
     g = Graph(program, layout)
-    return g.program_of(packed(g, regrouped(g, g.load())))
+    return g.program_of(packed(g, regrouped(g, g.load()), TERM if kernels else 1.0))
 
 
 class Compiled:
@@ -59,8 +59,8 @@ class Compiled:
 
     def _compile(self, program: Program, kernels: bool) -> None:
         layout = self.layout
-        self.program = program = rewritten(program, layout)
-        self.cut: Cut = cut(program, layout)
+        self.program = program = rewritten(program, layout, kernels)
+        self.cut: Cut = cut(program, layout, kernels)
         self.loop: Loop = compile_loop(program, layout, self.cut, kernels)
         s, k = layout.n_state, layout.n_stack
         self.stacks, self.sums = program.outputs[s : s + k], program.outputs[s + k :]
