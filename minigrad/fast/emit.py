@@ -295,8 +295,8 @@ def variables(program: Program) -> list[str]:
     return out
 
 
-_OURS = set("T np dtypes env loop before after product row column one half zero".split())
-_OUR_KIND = re.compile(r"(c_\w*|(kernel|is_max|one_hot|gather|scatter|logsumexp)\d*)(?<!_)")
+_OURS = set("T t np dtypes env loop before after product column total largest one half zero".split())
+_OUR_KIND = re.compile(r"(c_\w*|(row|is_max|one_hot|gather|scatter|logsumexp)\d*)(?<!_)")
 
 
 def _reduced(shape: tuple, axis: tuple[int, ...], keepdims: bool) -> tuple[int, ...]:

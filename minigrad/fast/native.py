@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import importlib
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +31,7 @@ def _formulas(F: Any, I: Any, digits: int, bias: int, flat: float, least: float,
 
     digits: of the mantissa; bias: of the exponent; flat: tanh is 1 from there; least, most: where exp is 0, inf.
     """
-    per_ln2, two, one, zero = F(1 / math.log(2)), F(2), F(1), F(0)
+    per_ln2, two, one = F(1 / math.log(2)), F(2), F(1)
     high = F(np.floor(math.log(2) * 2.0 ** (digits // 2)) / 2.0 ** (digits // 2))  # k times this is exact
     low = F(float(np.log(np.longdouble(2)) - np.longdouble(high)))
     magic = F(1.5 * 2.0**digits)  # added, it rounds to a whole number, which is then in the last bits
@@ -135,9 +136,8 @@ def _blas() -> dict[Any, Any]:
 
     Raises OSError if numpy's library has none under the names that it is known by.
     """
-    from numpy._core import _multiarray_umath as numpys
-
-    library = ctypes.CDLL(numpys.__file__)
+    numpys = importlib.import_module("numpy._core._multiarray_umath")
+    library = ctypes.CDLL(str(numpys.__file__))
     found = {}
     for letter, F in (("s", types.float32), ("d", types.float64)):
         names = {f"scipy_cblas_{letter}gemm64_": types.int64, f"cblas_{letter}gemm64_": types.int64,

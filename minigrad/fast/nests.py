@@ -175,7 +175,9 @@ class Nests:
 
         return [self._nest(ins.out.shape, lambda at: self._access(ins.out, at), value, ins.note)]
 
-    def _nest(self, shape: tuple[int, ...], target: Callable[..., Any], value: Callable[..., str], note: Any = None) -> Nest:
+    def _nest(
+        self, shape: tuple[int, ...], target: Callable[..., Any], value: Callable[..., str], note: Any = None
+    ) -> Nest:
         """A statement for each entry of an array of this shape."""
         self.touched = {}
         at: list[At] = [("", 0) if n == 1 else (v, 0) for n, v in zip(shape, _variables(len(shape)), strict=True)]

@@ -107,6 +107,7 @@ class Storage:
         return True
 
     def owner(self, h: Handle) -> Handle:
+        """What holds the entries of a value."""
         return self.found(h)[0]
 
     # ---- memory ----
@@ -197,6 +198,7 @@ class Storage:
 
 
 def chain(text: str, views: tuple[View, ...], stacked: bool = False) -> str:
+    """The views of what a text stands for, as text."""
     for v in views:
         text = v.text(text, stacked)
     return text
