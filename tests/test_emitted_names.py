@@ -33,7 +33,7 @@ def files(c):
     """The files that the lines of the emitted functions come from."""
     parts = [s.compiled for s in compiled(c)]
     functions = [f for p in parts for f in (p.loop.function, p.before.run, p.after.run)]
-    notes = [n for f in functions for n in f.__globals__.get("__notes__", {}).values() if n is not None]
+    notes = [n for f in functions for n in getattr(f, "__globals__", {}).get("__notes__", {}).values() if n is not None]
     return {note.file for note in notes if note.file}
 
 
