@@ -18,6 +18,13 @@ ALL = {**CELLS, **OWN}
 NAME = re.compile(r"\b([A-Za-z]+)(\d*)\b")
 
 
+@pytest.fixture(autouse=True)
+def _without_a_compiler(monkeypatch):
+    """Which would take minutes for so many cells; the names are the same."""
+    monkeypatch.setenv("MINIGRAD_KERNELS", "0")
+    fast.run.forget()
+
+
 def compiled(c, **how):
     """The scans of a cell's training step, as they are compiled now or have been."""
     values = arguments(c, 2)

@@ -46,7 +46,7 @@ def _module(code: str) -> types.ModuleType:
     """The code as a module of a file in the cache folder. Raises OSError if there is no place to write."""
     file = _file(code)
     name = f"minigrad_kernel_{file.stem}"
-    if name not in sys.modules:
+    if getattr(sys.modules.get(name), "__file__", "") != str(file):  # the folder may have become another
         if not _holds(file, code):
             file.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile("w", dir=file.parent, suffix=".tmp", delete=False) as f:
@@ -58,6 +58,7 @@ def _module(code: str) -> types.ModuleType:
                     Path(f.name).unlink(missing_ok=True)
                     raise
         module = types.ModuleType(name)
+        module.__file__ = str(file)
         exec(compile(code, str(file), "exec"), module.__dict__)
         sys.modules[name] = module  # numba looks for it there when it loads what it kept
     return sys.modules[name]
