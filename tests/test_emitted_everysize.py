@@ -165,7 +165,7 @@ def test_every_fault_in_every_text_is_not_proved(cell):
 
 def test_a_fault_in_a_kernel_is_not_proved():
     def wrong(text):
-        return text.replace("b0[row, column] * v_28[row, column]", "b0[row, column] + v_28[row, column]")
+        return text.replace("b1[row, column] * F[t, row, column]", "b1[row, column] + F[t, row, column]")
 
     assert check_every_size(CELLS["lstm"], kernels=True)
     found = check_every_size(CELLS["lstm"], wrong, kernels=True)

@@ -18,6 +18,13 @@ ALL = {**CELLS, **OWN}
 NAME = re.compile(r"\b([A-Za-z]+)(\d*)\b")
 
 
+@pytest.fixture(autouse=True)
+def _without_a_compiler(monkeypatch):
+    """Which would take minutes for so many cells; the names are the same."""
+    monkeypatch.setenv("MINIGRAD_KERNELS", "0")
+    fast.run.forget()
+
+
 def compiled(c, **how):
     """The scans of a cell's training step, as they are compiled now or have been."""
     values = arguments(c, 2)
@@ -33,7 +40,7 @@ def files(c):
     """The files that the lines of the emitted functions come from."""
     parts = [s.compiled for s in compiled(c)]
     functions = [f for p in parts for f in (p.loop.function, p.before.run, p.after.run)]
-    notes = [n for f in functions for n in f.__globals__.get("__notes__", {}).values() if n is not None]
+    notes = [n for f in functions for n in getattr(f, "__globals__", {}).get("__notes__", {}).values() if n is not None]
     return {note.file for note in notes if note.file}
 
 

@@ -284,7 +284,7 @@ def roots(h, /, x, *, w):
         (roots, -9.0, {"invalid value"}),
         (divides, 0.0, {"divide by zero", "invalid value"}),
     ],
-    ids=lambda v: " and ".join(sorted(v)) if isinstance(v, set) else getattr(v, "name", str(v)),
+    ids=lambda v: getattr(v, "name", ", ".join(sorted(v)) if isinstance(v, set) else str(v)),
 )
 def test_numpy_warns_of_the_same(c, x, said, monkeypatch):
     """Of a first step that is fine, and the next ones."""

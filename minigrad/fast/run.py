@@ -22,8 +22,9 @@ from ..engine.program import Program
 from ..engine.scan import Layout, run_plain
 from .blocks import in_blocks, steps_in
 from .cut import CannotCompile, Cut, cut
+from .kernels import wanted
 from .loop import Loop, compile_loop
-from .pack import packed
+from .pack import TERM, packed
 from .regroup import regrouped
 from .stacks import Outside
 from .sums import Sums, lazy
@@ -40,19 +41,32 @@ class StepByStep(RuntimeWarning):
     """A scan is run by the plain runner, which is slower, for the reason given."""
 
 
-def rewritten(program: Program, layout: Layout) -> Program:
+def rewritten(program: Program, layout: Layout, kernels: bool = False) -> Program:
     """An equal program, with little inside the loop and equal work joined: what is cut and compiled."""
     g = Graph(program, layout)
-    return g.program_of(packed(g, regrouped(g, g.load())))
+    return g.program_of(packed(g, regrouped(g, g.load()), TERM if kernels else 1.0))
 
 
 class Compiled:
-    """One scan: its program, its cut, and the code of its loop; kernels as for `kernels.fused`."""
+    """One scan: its program, its cut, and the code of its loop.
+
+    kernels: whether the loop is for a compiler; if not said, where numba is, and the loop can be.
+    """
 
     def __init__(self, program: Program, layout: Layout, kernels: bool | None = None) -> None:
         self.layout = layout
-        self.program = program = rewritten(program, layout)
-        self.cut: Cut = cut(program, layout)
+        if kernels is None:
+            try:
+                self._compile(program, wanted())
+            except CannotCompile:
+                self._compile(program, False)
+        else:
+            self._compile(program, kernels)
+
+    def _compile(self, program: Program, kernels: bool) -> None:
+        layout = self.layout
+        self.program = program = rewritten(program, layout, kernels)
+        self.cut: Cut = cut(program, layout, kernels)
         self.loop: Loop = compile_loop(program, layout, self.cut, kernels)
         s, k = layout.n_state, layout.n_stack
         self.stacks, self.summed = program.outputs[s : s + k], program.outputs[s + k :]

@@ -26,7 +26,9 @@ from ...domains.floats import FLOATS
 from ...engine.program import Program
 from ...engine.scan import Layout, run_plain
 from ...fast import Compiled, Scanned, scanned
+from ...fast.cut import CannotCompile
 from ...fast.emit import Rule, exp
+from ...fast.nests import largest, total, where
 from ..step import Sizes, arguments, default_sizes, random_array
 from .modular import CLOSE, SURE
 
@@ -133,10 +135,13 @@ def judge(
 
 
 def written(scan: Scanned, kernels: bool) -> Compiled:
-    """The compiled scan with kernels, or with the lines that they take the place of."""
-    if scan.compiled is not None and kernels == ("def kernel0(" in scan.compiled.loop.source):
+    """The compiled scan with the text that numba compiles, where it has such a form, or with numpy's calls."""
+    if scan.compiled is not None and kernels == scan.compiled.loop.kernels:
         return scan.compiled
-    return Compiled(scan.program, scan.layout, kernels)
+    try:
+        return Compiled(scan.program, scan.layout, kernels)
+    except CannotCompile:
+        return Compiled(scan.program, scan.layout, False)
 
 
 def texts(compiled: Compiled) -> list[str]:
@@ -166,7 +171,7 @@ def rerun(
             outside.run = function(outside.source, outside.space, part)
         setattr(twin, part, outside)
     loop = compiled.loop
-    twin.loop = replace(loop, function=function(loop.source, loop.function.__globals__, "loop"), empty=make)
+    twin.loop = replace(loop, function=function(loop.source, loop.space, "loop"), empty=make)
     return twin
 
 
@@ -181,11 +186,25 @@ def _copyto(out: Any, x: Any, where: Any = None) -> None:
     out[...] = x if where is None else where * x + (1 - where) * out
 
 
+def _where(c: Any, x: Any, y: Any) -> Any:
+    return c * x + (1 - c) * y
+
+
+STAND_INS: dict[Any, Any] = {
+    exp: np.exp,
+    where: _where,
+    total: lambda x: np.add.reduce(np.asarray(x)),
+    largest: lambda x: ENTRIES.max(np.asarray(x), (-1,), False).item(),
+}
+
+
 def _exact(x: Any) -> Any:
     """What stands for something of the text's names, on numbers modulo p."""
+    if isinstance(x, types.FunctionType):
+        return STAND_INS.get(x, x)
     if isinstance(x, Rule):
         return lambda *xs: x.op.value(ENTRIES, *xs, **x.params)
-    return UFUNCS.get(np.exp if x is exp else x, x) if callable(x) else x
+    return UFUNCS.get(x, x) if isinstance(x, np.ufunc) else x
 
 
 def on_field(compiled: Compiled, edit: Edit = lambda text: text) -> Callable[[Sequence[Any]], list[Any]]:

@@ -34,6 +34,7 @@ from ...fast import Scanned
 from ..step import size_names
 from .emitted import Edit, outputs, scans_of, texts, written
 from .emittedstep import emitted_step
+from .rows import Rows, check_entries
 from .textrun import TIME, arguments, at_time, run_text
 
 LEAST, MOST = 17, 8  # sizes are at least 17, smaller numbers are themselves; at most 8 sizes make one axis
@@ -115,28 +116,10 @@ class Reading:
                 names[name] = size
                 return ast.Name(name, ast.Load())
 
-        tree = _Whole().visit(Read().visit(ast.parse(text)))
+        tree = ast.parse(text)
+        check_entries(tree)
+        tree = Rows().visit(Read().visit(tree))
         return ast.unparse(ast.fix_missing_locations(tree)), names
-
-
-class _Whole(ast.NodeTransformer):
-    """Kernels on whole arrays. Their lines read and write entry [row, column] of arrays and views, [column] of
-    vectors, and no other; so done row by row, or all rows at once, they are the same."""
-
-    def visit_For(self, node: ast.For) -> Any:
-        inside = isinstance(node.target, ast.Name) and node.target.id in ("row", "column")
-        self.generic_visit(node)
-        return node.body if inside else node
-
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        at = ast.unparse(node.slice)
-        if at not in ("(row, column)", "row, column", "column"):
-            return node
-        return (
-            node.value
-            if isinstance(node.ctx, ast.Load)
-            else ast.Subscript(node.value, ast.Constant(...), node.ctx)
-        )
 
 
 @dataclass(frozen=True)
@@ -162,9 +145,9 @@ def check_every_size(
 ) -> EverySize:
     """The rewritten programs and the emitted text of a cell's scans, forward and backward, for every size.
 
-    edit: as for `emitted.judge`; ones: the sizes that are 1, for which the text may be another; kernels: with the
-    text of the kernels (but for the bounds of their loops); how: as for `scans_of`. Only of training are the
-    scans compared with the cell and its derivative as well, and only without cuts and segments.
+    edit: as for `emitted.judge`; ones: the sizes that are 1, for which the text may be another; kernels: the
+    text that numba compiles (but for the bounds of its loops over rows); how: as for `scans_of`. Only of
+    training are the scans compared with the cell and its derivative as well, and only without cuts and segments.
     """
     start, compared, reason = time.perf_counter(), 0, ""
     with fresh() as sizes:
