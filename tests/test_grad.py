@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from planted import planted
 
 import minigrad as mg
-from minigrad.engine.core import leaf, recording
+from minigrad.engine.core import TABLE, leaf, recording
 from minigrad.engine.grad import pull, reachable, sweep
 
 
@@ -420,6 +421,45 @@ def test_the_sweep_gives_the_cotangent_of_any_node():
     assert [g.item() for g in sweep([y], [mg.ones_like(y)], [h, x, y, x], graph=False)] == [8, 32, 1, 32]
 
 
+def test_cotangents_are_summed_without_changing_what_anybody_holds():
+    x, u = mg.tensor([1.0, 2.0], requires_grad=True), mg.tensor([5.0, 7.0], requires_grad=True)
+    a, given = x + u, mg.tensor([1.0, 10.0])
+    y = a + x + x + x + a * u  # x is given the same array as u, and then more of it
+    kept = sweep([y], [given], [y, a, u, x], graph=False)
+    assert given.tolist() == kept[0].tolist() == [1, 10]
+    assert [g.tolist() for g in kept[1:]] == [[6, 80], [12, 170], [9, 110]]
+    y.backward(given)
+    y.backward(given)
+    assert (given.tolist(), u.grad.tolist(), x.grad.tolist()) == ([1, 10], [24, 340], [18, 220])
+
+
+SLICES = {
+    "split": lambda x: mg.split(x, 3),
+    "split, not all used": lambda x: mg.split(x, 3)[:2],
+    "split, one used twice": lambda x: [*mg.split(x, 2), *mg.split(x, 2)[1:]],
+    "split, last piece first": lambda x: mg.split(x, [2, 4])[::-1],
+    "split along the first axis": lambda x: mg.split(x, 2, axis=0),
+    "overlapping slices": lambda x: [x[:, :4], x[:, 2:]],
+    "every second": lambda x: [x[:, ::2], x[:, 1::2]],
+    "backwards": lambda x: [x[:, ::-1], x[0]],
+    "rows and all": lambda x: [x[1], x[...], x[0, 1]],
+}
+
+
+@pytest.mark.parametrize("cut", SLICES.values(), ids=list(SLICES))
+def test_the_cotangent_of_slices_is_put_together(cut):
+    x = mg.randn(2, 6, seed=1, requires_grad=True)
+    y = sum((((k + 2) * part).sin().sum() for k, part in enumerate(cut(x))), start=mg.tensor(0.0))
+    on_arrays, on_tensors = (sweep([y], [mg.tensor(1.0)], [x], graph=graph)[0] for graph in (False, True))
+    assert_array_equal(on_arrays.numpy(), on_tensors.numpy())
+    expected = np.zeros((2, 6))
+    at = mg.tensor(np.arange(12.0).reshape(2, 6))
+    for k, (part, where) in enumerate(zip(cut(x), cut(at), strict=True)):
+        places = where.numpy().astype(int)
+        np.add.at(expected.reshape(-1), places, (k + 2) * np.cos((k + 2) * part.numpy()))
+    assert_allclose(on_arrays.numpy(), expected, rtol=1e-14)
+
+
 def test_the_sweep_gives_none_where_nothing_flows():
     x, c, z = mg.tensor(2.0, requires_grad=True), mg.tensor(3.0), mg.tensor(4.0, requires_grad=True)
     assert sweep([x * c], [mg.ones_like(x)], [c, z], graph=False) == [None, None]
@@ -441,6 +481,15 @@ def test_a_rule_of_the_wrong_length_is_named():
     y.op = replace(y.op, vjp=lambda g, o, x, y: (g,))
     with pytest.raises(mg.ShapeError, match="the vjp of mul gave 1 cotangents for 2 inputs"):
         y.backward()
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_a_rule_of_the_table_may_call_the_functions_of_the_library(graph):
+    x = mg.tensor([[0.5, 1.0]], requires_grad=True)
+    y = mg.concatenate([mg.tanh(part * 2) for part in mg.split(x, 2)], axis=-1)
+    with planted(TABLE["tanh"], lambda g, y, x: (g * (1 - mg.tanh(x) ** 2),)):
+        (g,) = sweep([y], [mg.ones_like(y)], [x], graph=graph)
+    assert_allclose(g.numpy(), 2 / np.cosh([[1.0, 2.0]]) ** 2, rtol=1e-12)
 
 
 def test_reachable_lists_a_graph_oldest_first():

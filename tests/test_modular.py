@@ -165,7 +165,7 @@ def test_a_wrong_gradient_that_only_a_long_run_shows_is_refused():
     right, seen = TABLE["tanh"].vjp, []
 
     def rule(g, y, x):
-        seen.append(y.id)
+        seen.append(None)
         return right(g, y, x) if len(seen) > 1 else (g,)  # the sweep begins with the last step
 
     with planted(TABLE["tanh"], rule):

@@ -119,6 +119,21 @@ def test_formulas_hold_no_floats(example):
     assert [e for e in entries if e.has(sp.Float)] == []
 
 
+@each_smooth
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_rule_gives_the_same_on_arrays_as_on_tensors(example, dtype):
+    """A sweep that keeps no graph runs the rules on arrays."""
+    values = [np.asarray(v, dtype) if s else v for v, s in zip(example.floats(), example.smooth, strict=True)]
+    xs = example.leaves(values)
+    ys = example.run(*xs)
+    on_arrays, on_tensors = (sweep(ys, [y * 1 for y in ys], xs, graph=graph) for graph in (False, True))
+    for a, t in zip(on_arrays, on_tensors, strict=True):
+        assert (a is None) == (t is None)
+        if a is not None:
+            assert a.dtype == t.dtype
+            assert_array_equal(a.numpy(), t.numpy())
+
+
 # ---- the vjp is the derivative, by the complex step --------------------------------------------
 H = 1e-30  # no difference is taken, so nothing cancels
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import gc
 import inspect
 import textwrap
+import weakref
 
 import numpy as np
 import pytest
@@ -116,6 +118,23 @@ def test_every_node_knows_its_step_and_a_line_of_the_cells_source(cell):
         assert n.id in inputs or (n.note.file, n.note.line) in spans
     step = {n.id: n.note.step for n in made}
     assert all(step[a.id] <= step[b.id] for b in made for a in b.inputs if a.id in step)  # not back in time
+
+
+@every_cell
+def test_an_unrolled_graph_is_freed_by_reference_counts_alone(cell):
+    """The frames that nodes take their names from are let go as well."""
+    arguments(cell)
+    gc.collect()
+    gc.disable()
+    try:
+        params, state, xs = arguments(cell)
+        u = unroll(cell, state, xs, params)
+        mg.stack(u.outputs).sum().backward()
+        made = [weakref.ref(n) for n in u.nodes]
+        del params, state, xs, u
+        assert [r() for r in made if r() is not None] == []
+    finally:
+        gc.enable()
 
 
 def test_the_gates_of_the_lstm_keep_the_letters_of_the_article():

@@ -61,7 +61,8 @@ class Arrays:
         """x at the key in zeros of the shape, or added in place to an earlier such array."""
         if onto is None:
             onto = self.zeros(x.shape[: x.ndim - _axes_left(key)] + shape, x)
-        onto[(..., *key)] += x
+        there = onto[(..., *key)]
+        there += x
         return onto
 
     def gather(self, x: Any, indices: Any, ndim: int, at: int) -> Any:

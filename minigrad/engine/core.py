@@ -56,8 +56,9 @@ class Primitive:
 
     name: unique; kind: pointwise | contract | reduce | layout | loop; tex: a template over {0}, {1}.
     value(m, *arrays, **params): the forward formula over a number domain m.
-    vjp(g, y, *xs, **params): one cotangent (or None) per input, in Tensors; g is the cotangent of
-    the output y. A row without a vjp passes no gradient. Broadcasting is undone by the sweep.
+    vjp(g, y, *xs, **params): one cotangent (or None) per input; g is the cotangent of the output y. In
+    operators and rows alone: it runs on Tensors, and where no graph is kept on their arrays (sweep.py).
+    A row without a vjp passes no gradient. Broadcasting is undone by the sweep.
     """
 
     name: str
@@ -67,6 +68,8 @@ class Primitive:
     vjp: Callable[..., Any] | None = None
 
     def __call__(self, *xs: Tensor, **params: Any) -> Tensor:
+        if xs[0].__class__ is not Tensor:  # arrays, in a sweep that keeps no graph
+            return self.value(DOMAINS["f"], *xs, **params)
         try:
             if len(xs) == 1:
                 m = xs[0].m
@@ -142,7 +145,7 @@ def node(
             t.op, t.inputs, t.params = op, inputs, params
             if STATE.watch is not None:
                 STATE.watch.saw(t)
-            return TABLE["stop_gradient"](t) if t.requires_grad and STATE.frozen else t
+            return TABLE["stop_gradient"](t) if mode == "all" and t.requires_grad and STATE.frozen else t
     t.op, t.inputs, t.params = None, (), NO_PARAMS
     return t
 
@@ -193,7 +196,7 @@ def as_tensor(x: Any, like: Tensor | None = None) -> Tensor:
     if isinstance(x, Tensor):
         return x
     if like is not None and isinstance(x, (int, float, Real)):
-        return node(None, like.m, like.m.scalar(x, like.value), (), {})
+        return node(None, like.m, like.m.scalar(x, like.value), (), NO_PARAMS)
     if isinstance(x, np.ndarray) and x.dtype.kind in "cO":  # values of another number domain
         return leaf(x)
     return tensor(x)

@@ -163,23 +163,20 @@ def matmul(a: Any, b: Any) -> Tensor:
     a: (..., m, k) or (k,)   b: (..., k, n) or (k,). Raises ShapeError if the k differ.
     """
     a, b = as_tensor(a), as_tensor(b)
-    if a.ndim == 0 or b.ndim == 0:
-        raise ShapeError(f"matmul: {a.shape} @ {b.shape}: needs at least one axis each; use * for scaling")
-    row, col = a.ndim == 1, b.ndim == 1
-    if a.shape[-1] != b.shape[-1 if col else -2]:
+    left, right = a.value.shape, b.value.shape
+    if not left or not right:
+        raise ShapeError(f"matmul: {left} @ {right}: needs at least one axis each; use * for scaling")
+    row, col = len(left) == 1, len(right) == 1
+    inner = right[-1 if col else -2]
+    if left[-1] != inner:
         raise ShapeError(
-            f"matmul: {a.shape} @ {b.shape}: inner sizes {a.shape[-1]} and {b.shape[-1 if col else -2]} "
+            f"matmul: {left} @ {right}: inner sizes {left[-1]} and {inner} "
             "differ. If the right side holds one output per row, pass its .T"
         )
-    if row:
-        a = reshape(a, (1, *a.shape))
-    if col:
-        b = reshape(b, (*b.shape, 1))
-    y = p.matmul(a, b)
-    if row or col:
-        shape = y.shape[: -2] + (() if row else y.shape[-2:-1]) + (() if col else y.shape[-1:])
-        y = reshape(y, shape)
-    return y
+    if not row and not col:
+        return p.matmul.of_two(a, b)
+    y = p.matmul(reshape(a, (1, *left)) if row else a, reshape(b, (*right, 1)) if col else b)
+    return reshape(y, y.shape[: -2] + (() if row else y.shape[-2:-1]) + (() if col else y.shape[-1:]))
 
 
 @torch_names

@@ -10,8 +10,8 @@ import numpy as np
 from .core import STATE, Tensor, as_tensor, leaf, recording
 from .errors import ShapeError, TraceError
 from .primitives import alias, concat, stack
+from .sweep import collect
 from .sweep import fit as fit
-from .sweep import flows
 from .sweep import ones_like as ones_like
 from .sweep import pull as pull
 from .sweep import reachable as reachable
@@ -30,8 +30,9 @@ def backward(y: Tensor, gradient: Any = None) -> None:
             "make a leaf with tensor(data, requires_grad=True)"
         )
     g = _seed(y, gradient, "backward")
+    found = collect([y], [g], None, graph=False)
     with recording("off"):
-        for x, gx in [(t, g) for t, g in flows([y], [g]) if t.op is None]:
+        for x, gx in found:
             x.grad = gx if x.grad is None else x.grad + gx
 
 

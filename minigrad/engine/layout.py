@@ -7,6 +7,7 @@ for PyTorch runs.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from operator import index as as_int
 from typing import Any
@@ -37,6 +38,8 @@ def axes_of(x: Tensor, axis: Axis, who: str) -> tuple[int, ...]:
     """Axes counted from the right, in the given order; all of them for None."""
     if axis is None:
         return tuple(range(-x.ndim, 0))
+    if axis.__class__ is int and -x.ndim <= axis < 0:
+        return (axis,)
     found = []
     for a in map(as_int, axis if isinstance(axis, (tuple, list)) else (axis,)):  # TypeError for 1.5
         if not -x.ndim <= a < x.ndim:
@@ -70,11 +73,13 @@ def reshape(x: Any, *shape: Any) -> Tensor:
 def transpose(x: Any, axes: Sequence[int] | None = None, *more: int) -> Tensor:
     """The axes in another order; reversed if none is given (numpy). To exchange two: swapaxes."""
     x = as_tensor(x)
+    if axes is None:
+        return p.transpose(x, axes=tuple(range(-1, -x.ndim - 1, -1)))
     if more or isinstance(axes, int):
         raise TypeError(
             "transpose takes one sequence of all axes; to exchange two axes (torch's transpose), use swapaxes"
         )
-    order = tuple(reversed(range(-x.ndim, 0))) if axes is None else axes_of(x, axes, "transpose")
+    order = axes_of(x, axes, "transpose")
     if len(order) != x.ndim:
         raise ShapeError(f"transpose: axes {axes} are not a permutation of the {x.ndim} axes of {x.shape}")
     return p.transpose(x, axes=order)
@@ -125,14 +130,19 @@ def split(x: Any, parts: int | Sequence[int], axis: int = -1) -> tuple[Tensor, .
     n = x.shape[a]
     if isinstance(parts, int) and parts < 1:
         raise ShapeError(f"split: into {parts} parts; at least one is needed")
-    sizes = [n // parts] * parts if isinstance(parts, int) else list(parts)
+    sizes = (n // parts,) * parts if isinstance(parts, int) else tuple(parts)
     if sum(sizes) != n:
-        raise ShapeError(f"split: pieces {sizes} do not add up to the {n} of axis {axis} of {x.shape}")
-    pieces, start = [], 0
-    for s in sizes:
-        pieces.append(p.index(x, key=(slice(start, start + s), *(slice(None),) * (-a - 1))))
-        start += s
-    return tuple(pieces)
+        raise ShapeError(
+            f"split: pieces {list(sizes)} do not add up to the {n} of axis {axis} of {x.shape}"
+        )
+    return tuple([p.index(x, key=key) for key in _pieces(sizes, a)])
+
+
+@functools.lru_cache(256)
+def _pieces(sizes: tuple[int, ...], axis: int) -> list[tuple[slice, ...]]:
+    """The keys of the pieces of these sizes along an axis."""
+    ends = [0, *itertools.accumulate(sizes)]
+    return [(slice(a, b), *(slice(None),) * (-axis - 1)) for a, b in itertools.pairwise(ends)]
 
 
 def unstack(x: Any, axis: int = 0) -> list[Tensor]:
@@ -148,6 +158,10 @@ def getitem(x: Tensor, key: Any) -> Tensor:
 
     A place that is picked more than once gets the sum of the gradients.
     """
+    if key.__class__ is int and x.ndim and all([n.__class__ is int for n in x.shape]):
+        n, *rest = x.shape
+        if -n <= key < n:  # a time step, most of the time: a third of the time of what follows
+            return p.index(x, key=(key % n, *[slice(0, k, 1) for k in rest]))
     keys = list(key) if isinstance(key, tuple) else [key]
     arrays = [isinstance(k, (Tensor, np.ndarray, list)) for k in keys]
     taken = sum(_axes_taken(k) for k in keys if k is not None and k is not Ellipsis)
@@ -234,7 +248,7 @@ def _steps(x: Tensor) -> Iterator[Tensor]:
         for t, item in enumerate(unstack(x), start=1):
             if outermost:
                 watch.step = t
-                watch.saw(item)
+                watch.saw(item, 2)
             yield item
     finally:
         if outermost:

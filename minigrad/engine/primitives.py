@@ -20,6 +20,13 @@ from .core import Tensor, as_tensor, define, leaf
 
 POINTWISE, CONTRACT, REDUCE, LAYOUT, LOOP = "pointwise", "contract", "reduce", "layout", "loop"
 
+
+
+def _exact(c: int, like: Any) -> Any:
+    """A whole number beside a Tensor, or beside an array, where numpy gives it the array's dtype."""
+    return as_tensor(c, like) if like.__class__ is Tensor else c
+
+
 # ---- pointwise ---------------------------------------------------------------------------------
 add = define("add", POINTWISE, "{0} + {1}", lambda m, x, y: x + y, lambda g, o, x, y: (g, g))
 sub = define("sub", POINTWISE, "{0} - {1}", lambda m, x, y: x - y, lambda g, o, x, y: (g, -g))
@@ -34,13 +41,13 @@ neg = define("neg", POINTWISE, "-{0}", lambda m, x: -x, lambda g, o, x: (-g,))
 power = define(
     "power", POINTWISE, "{0}^{{{exponent}}}",
     lambda m, x, exponent: m.power(x, exponent),
-    lambda g, o, x, exponent: (g * exponent * x ** (exponent - 1) if exponent else g * 0,),
+    lambda g, o, x, exponent: (g * exponent * power(x, exponent=exponent - 1) if exponent else g * 0,),
 )  # fmt: skip
 pow_ = define(
     "pow", POINTWISE, "{0}^{{{1}}}", lambda m, x, y: m.power(x, y),
     lambda g, o, x, y: (
-        g * y * x ** where(equal(y, as_tensor(0, y)), y, y - 1),  # at y = 0 it is 0, also for x = 0
-        g * o * log(where(x > 0, x, as_tensor(1, x))),
+        g * y * x ** where(equal(y, _exact(0, y)), y, y - 1),  # at y = 0 it is 0, also for x = 0
+        g * o * log(where(x > 0, x, _exact(1, x))),
     ),
 )  # fmt: skip
 tanh = define(
@@ -80,7 +87,7 @@ equal = define("equal", POINTWISE, "[{0} = {1}]", lambda m, x, y: m.equal(x, y))
 where = define(
     "where", POINTWISE, r"\begin{{cases}}{1} & {0}\\ {2} & \text{{else}}\end{{cases}}",
     lambda m, c, x, y: m.where(c, x, y),
-    lambda g, o, c, x, y: (None, where(c, g, as_tensor(0, g)), where(c, as_tensor(0, g), g)),
+    lambda g, o, c, x, y: (None, where(c, g, _exact(0, g)), where(c, _exact(0, g), g)),
 )  # fmt: skip
 cast = define(
     "cast", POINTWISE, "{0}", lambda m, x, dtype: m.cast(x, dtype),
@@ -95,12 +102,13 @@ one_hot = define(
 
 # ---- contractions and reductions ---------------------------------------------------------------
 def _matmul_vjp(g: Tensor, y: Tensor, a: Tensor, b: Tensor):
-    da = matmul(g, swap(b)) if a.requires_grad else None  # not asked for where a is data
+    asked = a.__class__ is not Tensor or a.requires_grad  # not where a is data
+    da = matmul(g, b.mT) if asked else None
     if b.ndim == 2 and a.ndim > 2:  # one product over all leading axes, not one each and a sum
         rows = math.prod(a.shape[:-1])
         a = reshape(a, shape=(rows, a.shape[-1]), ndim=a.ndim)
         g = reshape(g, shape=(rows, g.shape[-1]), ndim=g.ndim)
-    return da, matmul(swap(a), g)
+    return da, matmul(a.mT, g)
 
 
 matmul = define("matmul", CONTRACT, r"{0}\,{1}", lambda m, a, b: m.matmul(a, b), _matmul_vjp)
@@ -232,10 +240,23 @@ place = define(  # zeros of a shape, with each x added in at its key
 )  # fmt: skip
 
 
-def parts_of(x: Tensor, parts: list[Part]) -> Tensor:
+def parts_of(x: Any, parts: list[Part]) -> Any:
     """The cotangent of x from those of its slices."""
+    if x.__class__ is not Tensor and _end_to_end(parts, x.shape):
+        return concat(*[p.g for p in reversed(parts)], axis=-1)
     keys = tuple(p.key for p in parts)
     return place(*(p.g for p in parts), keys=keys, shape=x.shape[x.ndim - len(keys[0]) :])
+
+
+def _end_to_end(parts: list[Part], shape: tuple[int, ...]) -> bool:
+    """Whether slices fill the last axis without a gap, the last one first, as those of `split` come back."""
+    end = shape[-1] if shape else None
+    for key, _ in parts:
+        k = key[0] if len(key) == 1 else None
+        if k.__class__ is not slice or k.stop != end or k.step not in (None, 1):
+            return False
+        end = k.start
+    return end == 0
 
 
 # x: (leading axes, one per index array, rest), of which the last `ndim` are looked up; the index

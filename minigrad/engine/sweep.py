@@ -2,18 +2,23 @@
 
 `sweep` visits the nodes once, newest first, and adds up cotangents; it knows no derivative (those
 are the rows of the table) and is the one place where broadcasting is undone. It is not recursive.
-A rule only builds more graph, so any order of differentiation is this same sweep again.
+A rule only builds more graph, so any order of differentiation is this same sweep again. Where no graph
+is kept, the same rules run on arrays, and no nodes are made: 0.6 of the time (2026-11-21).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Container, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
-from .core import STATE, Tensor, leaf, recording
+import numpy as np
+
+from .core import DOMAINS, STATE, TABLE, Primitive, Tensor, leaf, recording
 from .errors import ShapeError
-from .primitives import Part, cast, parts_of, sum_
+from .primitives import CONTRACT, Part, cast, parts_of, sum_
+
+Rule = Callable[..., Sequence[Any]]
 
 
 def reachable(outputs: Sequence[Tensor], since: int = 0) -> list[Tensor]:
@@ -29,8 +34,10 @@ def reachable(outputs: Sequence[Tensor], since: int = 0) -> list[Tensor]:
     return [seen[i] for i in sorted(seen)]
 
 
-def fit(g: Tensor, x: Tensor) -> Tensor:
+def fit(g: Any, x: Any) -> Any:
     """The cotangent g in the shape and dtype of x: summed over the axes along which x was broadcast."""
+    if g.__class__ is np.ndarray and g.size == x.size and g.shape[g.ndim - x.ndim :] == x.shape:
+        g = g.reshape(x.shape)  # the axes before have size 1: there is nothing to sum
     if g.ndim > x.ndim:
         g = sum_(g, axis=tuple(range(-g.ndim, -x.ndim)), keepdims=False)
     if g.shape != x.shape:
@@ -38,77 +45,137 @@ def fit(g: Tensor, x: Tensor) -> Tensor:
         g = sum_(g, axis=ones, keepdims=True)
         if g.shape != x.shape:
             raise ShapeError(f"a cotangent of shape {g.shape} for a value of shape {x.shape}")
-    if g.dtype != x.dtype and g.m is x.m:
+    if g.dtype != x.dtype and (g.__class__ is not Tensor or g.m is x.m):
         g = cast(g, dtype=str(x.dtype))
     return g
 
 
 class _Flow:
-    """What flows back into each node: nodes wait, newest first, until all of it has arrived."""
+    """What flows back into each node: nodes wait, newest first, until all of it has arrived.
 
-    __slots__ = ("nodes", "oldest", "parts", "waiting", "whole")
+    oldest: nothing wanted has a smaller id, and an older node depends on nothing wanted.
+    bare: cotangents are arrays, and not Tensors.
+    """
 
-    def __init__(self, oldest: int) -> None:
-        self.oldest = oldest  # nothing wanted is older, and an older node depends on nothing wanted
+    __slots__ = ("bare", "nodes", "oldest", "parts", "summed", "waiting", "whole")
+
+    def __init__(self, oldest: int, bare: bool) -> None:
+        self.oldest, self.bare = oldest, bare
         self.waiting: list[int] = []  # a heap of -id
         self.nodes: dict[int, Tensor] = {}
         self.whole: dict[int, Any] = {}  # id -> cotangent; a list of them for a tuple-valued node
+        self.summed: set[int] = set()  # where it is a sum that was made here, and that nobody else holds
         self.parts: dict[int, list[Part]] = {}
 
-    def give(self, x: Tensor, g: Any) -> None:
-        """Add g to what has flowed into x."""
-        if g is None or not x.requires_grad or (k := x.id) < self.oldest:
-            return
-        if k not in self.nodes:
-            self.nodes[k] = x
-            heappush(self.waiting, -k)
-        value = x.value
-        if g.__class__ is Part:
-            if value.__class__ is tuple:
-                parts = self.whole.setdefault(k, [None] * len(value))
-                old = parts[g.key]
-                parts[g.key] = g.g if old is None else old + g.g
+    def give(self, xs: Sequence[Tensor], gs: Sequence[Any]) -> None:
+        """Add each g to what has flowed into its x."""
+        nodes, whole, summed = self.nodes, self.whole, self.summed
+        for x, g in zip(xs, gs):  # noqa: B905  as many of the one as of the other
+            if g is None or not x.requires_grad or (k := x.id) < self.oldest:
+                continue
+            if k not in nodes:
+                nodes[k] = x
+                heappush(self.waiting, -k)
+            if g.__class__ is Part:
+                self._give_part(x, g)
+                continue
+            if g.__class__ is Tensor and self.bare:  # from a rule that calls minigrad's functions
+                g = g.value
+            value = x.value
+            if g.shape != value.shape or g.dtype is not value.dtype:
+                g = fit(g, value if self.bare else x)
+            old = whole.get(k)
+            if old is None:
+                whole[k] = g
+            elif k in summed:
+                whole[k] += g  # an array: in place
             else:
-                self.parts.setdefault(k, []).append(g)
+                whole[k] = old + g
+                summed.add(k)
+
+    def _give_part(self, x: Tensor, part: Part) -> None:
+        if x.value.__class__ is not tuple:
+            self.parts.setdefault(x.id, []).append(part)
             return
-        if g.value.shape != value.shape or g.value.dtype is not value.dtype:
-            g = fit(g, x)
-        old = self.whole.get(k)
-        self.whole[k] = g if old is None else old + g
+        parts = self.whole.setdefault(x.id, [None] * len(x.value))
+        old = parts[part.key]
+        parts[part.key] = part.g if old is None else old + part.g
 
     def take(self) -> tuple[Tensor, Any]:
         """The newest node that waits, and all that has flowed into it."""
         k = -heappop(self.waiting)
         t = self.nodes[k]
         if k in self.parts:
-            self.give(t, parts_of(t, self.parts.pop(k)))
+            self.give((t,), (parts_of(t.value if self.bare else t, self.parts.pop(k)),))
         return t, self.whole.pop(k)
 
 
-def flows(
-    outputs: Sequence[Tensor], cotangents: Sequence[Tensor | None], oldest: int = 0
-) -> Iterator[tuple[Tensor, Any]]:
-    """(node, all that flows back into it) for each node that something flows into, newest first.
+def collect(
+    outputs: Sequence[Tensor], cotangents: Sequence[Tensor | None], wanted: Container[int] | None, graph: bool,
+    oldest: int = 0,
+) -> list[tuple[Tensor, Any]]:  # fmt: skip
+    """(node, all that flows back into it) for the nodes with the wanted ids, newest first; None: all leaves.
 
-    Nodes older than `oldest` are left out.
+    graph: whether the result can itself be differentiated. If it need not, rules run on arrays, not on nodes.
+    oldest: the smallest wanted id, if it is known.
     """
-    flow = _Flow(oldest)
+    plain = DOMAINS["f"]
+    bare = not graph and all([t is None or t.m is plain for t in (*outputs, *cotangents)])
+    flow, pull_back, found = _Flow(oldest, bare), _on_arrays if bare else _on_nodes, []
     give, take, waiting = flow.give, flow.take, flow.waiting
-    for t, g in zip(outputs, cotangents, strict=True):
-        give(t, g)
-    while waiting:
-        t, g = take()
-        yield t, g
-        op = t.op
-        if op is None or op.vjp is None:
-            continue
-        xs, params = t.inputs, t.params
-        gs = op.vjp(g, t, *xs, **params) if params else op.vjp(g, t, *xs)
-        if len(gs) != len(xs):
-            raise ShapeError(f"the vjp of {op} gave {len(gs)} cotangents for {len(xs)} inputs")
-        for x, gx in zip(xs, gs):  # noqa: B905  as many of the one as of the other
-            if gx is not None and x.requires_grad:
-                give(x, gx)
+    with recording(STATE.mode if graph else "off"):
+        given = [g.value if bare and g is not None else g for _, g in zip(outputs, cotangents, strict=True)]
+        give(outputs, given)
+        while waiting:
+            t, g = take()
+            op = t.op
+            if op is None if wanted is None else t.id in wanted:
+                found.append((t, _node(g) if bare else g))
+            if op is None or op.vjp is None:
+                continue
+            xs, gs = t.inputs, pull_back(t, op, op.vjp, g)
+            if len(gs) != len(xs):
+                raise ShapeError(f"the vjp of {op} gave {len(gs)} cotangents for {len(xs)} inputs")
+            give(xs, gs)
+    return found
+
+
+def _on_nodes(t: Tensor, op: Primitive, rule: Rule, g: Any) -> Sequence[Any]:
+    """What g gives to the inputs of t by its rule, which builds more graph where one is kept."""
+    return rule(g, t, *t.inputs, **t.params)
+
+
+def _on_arrays(t: Tensor, op: Primitive, rule: Rule, g: Any) -> Sequence[Any]:
+    """The same on arrays: a rule of the table is a formula in operators and rows, and both take arrays too.
+
+    On Tensors where a rule looks at more than values: at a tuple, at which input is data, at its node.
+    """
+    xs = t.inputs
+    if g.__class__ is list or op is not TABLE.get(op.name) or (op.kind == CONTRACT and _data_among(xs)):
+        return [_array(gx) for gx in rule(_node(g), t, *xs, **t.params)]
+    if len(xs) == 1:  # written out: the last line takes 0.1 us more, at every node (2026-11-21)
+        return rule(g, t.value, xs[0].value, **t.params)
+    if len(xs) == 2:
+        return rule(g, t.value, xs[0].value, xs[1].value, **t.params)
+    return rule(g, t.value, *[x.value for x in xs], **t.params)
+
+
+def _data_among(xs: Sequence[Tensor]) -> bool:
+    return not all([x.requires_grad for x in xs])
+
+
+def _node(g: Any) -> Any:
+    """Arrays as Tensors."""
+    if g.__class__ is list:
+        return [_node(c) for c in g]
+    return g if g is None else leaf(np.asarray(g))
+
+
+def _array(g: Any) -> Any:
+    """Tensors as arrays."""
+    if g.__class__ is Part:
+        return Part(g.key, _array(g.g))
+    return g.value if g.__class__ is Tensor else g
 
 
 def sweep(
@@ -119,12 +186,9 @@ def sweep(
     None where nothing flows, and for what does not require a gradient.
     graph: whether the result can itself be differentiated.
     """
-    found: dict[int, Any] = dict.fromkeys(w.id for w in wrt)
-    with recording(STATE.mode if graph else "off"):
-        for t, g in flows(outputs, cotangents, min(found, default=0)):
-            if t.id in found:
-                found[t.id] = g
-    return [found[w.id] for w in wrt]
+    ids = {w.id for w in wrt}
+    found = {t.id: g for t, g in collect(outputs, cotangents, ids, graph, min(ids, default=0))}
+    return [found.get(w.id) for w in wrt]
 
 
 def pull(t: Tensor, g: Tensor) -> list[Any]:

@@ -23,7 +23,7 @@ def test_the_eager_peers_compute_the_same(cell):
 
 
 def test_the_table_of_the_eager_engine_is_printed():
-    """At (35, 1, 32, 32): next to torch's loop and HIPS autograd; a time is printed, never asserted."""
+    """At (35, 1, 32, 32) and batch 32: next to torch's loop and HIPS autograd; a time is printed, never asserted."""
     pytest.importorskip("torch").set_num_threads(1)
     found = {
         (cell, size): eager.measured(cell, size, 2.0) for size in eager.FIRST for cell in eager.LAYERS
