@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -28,6 +28,16 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         part.replace(place)
     finally:
         part.unlink(missing_ok=True)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise the OSError now that `whole_file` would raise later; nothing is changed."""
+    with suppress(_Enough), whole_file(path):
+        raise _Enough
+
+
+class _Enough(Exception):
+    """Ends a whole_file without its file."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The command `minigrad`: tour, prove, check, compare, spec, draw, ledger, derive, bench, cells.
+"""The command `minigrad`: tour, train, sample, prove, check, compare, spec, draw, ledger, derive, bench, cells.
 
 Exit status: 0 yes (proved, or done), 1 refuted, 2 wrong usage or bad input, 3 unknown (neither proved
 nor refuted), 70 a fault of minigrad itself, 130 interrupted. Results go to standard output, progress and
@@ -92,13 +92,68 @@ def tour_command(ctx: click.Context, file: str | None, folder: str, steps: int) 
     Leaves a folder with a page that shows the loss, a sample, the picture, the proof and the formula.
     Learns from the source of Python's standard library unless another text is given.
     """
-    from .tour import TourError, take
+    from .tour import take
+    from .train import TextError
 
     try:
         verdict = take(file, folder, steps, say=click.echo)
-    except (TourError, OSError) as e:
+    except (TextError, OSError) as e:
         raise click.ClickException(str(e)) from e
     ctx.exit(STATUS[verdict])
+
+
+@cli.command("train")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.option("--cell", type=CellType(), default="lstm", help="A built-in cell, or FILE.py:FUNCTION.")
+@click.option("--hidden", type=click.IntRange(1), default=256, help="Hidden size.")
+@click.option("--layers", type=click.IntRange(1), default=2, help="Layers, one above the other.")
+@click.option("--batch", type=click.IntRange(1), default=32, help="Rows of the text that are read side by side.")
+@click.option("--length", type=click.IntRange(1), default=64, help="Characters that the gradient goes back.")
+@click.option("--steps", type=click.IntRange(1), help="Steps to take, those before --resume included.  [default: 1000]")
+@click.option("--epochs", type=click.FloatRange(0, min_open=True), help="The same, in passes over the text.")
+@click.option("--lr", type=click.FloatRange(0, min_open=True), default=4e-3, help="Adam's learning rate.")
+@click.option("--clip", type=click.FloatRange(0, min_open=True), default=1.0, help="Largest norm of the gradient.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="The same numbers again, to the bit.")
+@click.option("-o", "--out", metavar="CHECKPOINT", help="File to leave.  [default: FILE's name.safetensors]")
+@click.option("--every", type=click.IntRange(1), default=100, help="Steps between two checkpoints.")
+@click.option("--resume", metavar="CHECKPOINT", type=click.Path(exists=True, dir_okay=False), help="Go on from there.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.pass_context
+def train_command(ctx: click.Context, file: str, cell: Cell, as_json: bool, **options: Any) -> None:
+    """Train a character model on FILE, any UTF-8 text.
+
+    A bar shows the loss in bits per character, the characters per second and the time left. Ctrl-C saves, and
+    says how to go on; what goes on is equal, to the bit, to what was never stopped.
+    """
+    from .train.command import asked_for, train
+
+    options["cell"] = cell
+    given = {k for k in options if ctx.get_parameter_source(k) is not click.core.ParameterSource.DEFAULT}
+    if {"steps", "epochs"} <= given:
+        raise click.UsageError("--steps and --epochs say the same thing: pass one of them")
+    with blaming(cell, FloatingPointError):
+        training, job = asked_for(file, options, given)
+        found = train(training, job, say=lambda text: click.echo(text, err=as_json))
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    ctx.exit(INTERRUPTED if found["interrupted"] else 0)
+
+
+@cli.command("sample")
+@click.argument("checkpoint", type=click.Path(exists=True, dir_okay=False))
+@click.option("--length", type=click.IntRange(0), default=500, help="Characters to write.")
+@click.option("--temperature", type=click.FloatRange(0, min_open=True), default=0.8, help="Below 1: likelier ones.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="The same text again.")
+@click.option("--prompt", default="", help="What it begins with.")
+@click.option("--cell", type=CellType(), help="The cell that was trained, if it is not built in: FILE.py:FUNCTION.")
+def sample_command(
+    checkpoint: str, length: int, temperature: float, seed: int, prompt: str, cell: Cell | None
+) -> None:
+    """Let a model write that `minigrad train` has left in CHECKPOINT."""
+    from .train.checkpoint import load
+
+    with blaming(cell or load):
+        click.echo(load(checkpoint, cell).model.sample(length, prompt, seed, temperature))
 
 
 @cli.command("prove")
@@ -345,8 +400,8 @@ def _status(args: Sequence[str] | None) -> int:
     except click.ClickException as e:
         e.show()
         return BAD_INPUT
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted; nothing was written.", err=True)
+    except (click.Abort, KeyboardInterrupt) as e:
+        click.echo(str(e.__cause__ or "") or "Interrupted; nothing was written.", err=True)
         return INTERRUPTED
     except BrokenPipeError:  # `minigrad cells | head -1` closes our output: not an error
         sys.stdout = None

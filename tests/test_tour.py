@@ -12,11 +12,12 @@ import pytest
 
 from minigrad.cells import CELLS
 from minigrad.prove import derive
-from minigrad.tour import TourError, take
-from minigrad.tour.chart import loss_curve, smoothed, ticks
+from minigrad.tour import take
 from minigrad.tour.mathml import equations, math
 from minigrad.tour.page import rows, said
-from minigrad.tour.stops import read_text
+from minigrad.tour.stops import text_of
+from minigrad.train import TextError
+from minigrad.train.chart import POINTS, curve_picture, loss_curve, smoothed, thinned, ticks
 
 HOSTILE = 'if a < b & c > d: print("<script>alert(1)</script>")  # \N{GREEK SMALL LETTER SIGMA}\n' * 40
 PICTURES = {"unrolled.svg", "unrolled-dark.svg", "unrolled.dot"}
@@ -105,21 +106,21 @@ def test_a_second_tour_replaces_the_first(tour, monkeypatch):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "0 characters are too few to learn from; at least 65"),
-        (b"short", "5 characters are too few"),
+        (b"", "the text is empty"),
+        (b"short", "5 characters are too few to learn from; at least 65"),
         (b"caf\xe9" * 99, "not UTF-8 text .byte 0xe9."),
     ],
 )
 def test_a_text_that_cannot_be_learned_from_is_named_and_nothing_is_left(tmp_path, content, message):
     file = tmp_path / "text"
     file.write_bytes(content)
-    with pytest.raises(TourError, match=f"{file}: {message}"):
+    with pytest.raises(TextError, match=f"{file}: {message}"):
         take(str(file), str(tmp_path / "out"), steps=1)
     assert list(tmp_path.iterdir()) == [file]
 
 
 def test_the_default_text_is_real_and_large():
-    name, text = read_text(None)
+    name, text = text_of(None)
     assert "standard library" in name
     assert len(text) > 200_000
     assert "import" in text
@@ -149,6 +150,23 @@ def test_a_curve_is_well_formed_and_inside_its_box(losses):
     points = [p.split(",") for line in svg.iter("polyline") for p in line.get("points").split()]
     assert len(points) == 2 * len(losses)
     assert all(0 <= float(x) <= width and 0 <= float(y) <= height for x, y in points)
+
+
+@pytest.mark.parametrize("n", [1, 999, 1000, 1001, 2500])
+def test_a_long_curve_is_thinned_to_means_at_their_middle(n):
+    points = thinned(range(1, n + 1), POINTS)  # the value of a step is its number
+    assert len(points) <= POINTS
+    assert all(step == value for step, value in points)
+    assert len(points) == n or n > POINTS
+
+
+def test_a_curve_is_a_picture_of_its_own_with_all_of_the_pages_parts():
+    alone, inside = (ET.fromstring(f([6.0, 4.0, 3.0], 6.5)) for f in (curve_picture, loss_curve))
+    assert alone.tag == "{http://www.w3.org/2000/svg}svg"
+    assert [e.tag.rpartition("}")[2] for e in alone[1:]] == [e.tag for e in inside]
+    (style,) = alone.iter("{http://www.w3.org/2000/svg}style")
+    classes = {e.get("class") for e in inside} - {None}
+    assert {c for c in classes if f".{c} " not in style.text} == set()
 
 
 # ---- formulas ------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Optimisers on dicts of tensors: `new = opt.step(params, grads)`. The formulas are torch.optim's.
 
-Tensors never change, so a step returns new ones; the optimiser keeps only its moments, by name.
+Tensors never change, so a step returns new ones; the optimiser keeps only its moments, by name, and changes
+those in place.
 """
 
 from __future__ import annotations
@@ -43,17 +44,21 @@ class Optimizer:
         for name, p in params.items():
             if given.get(name) is None:
                 continue
-            g = as_tensor(given[name]).value
+            # in row order, as parameters are: a gradient of a transposed weight, read across, made Adam's
+            # step of 900,000 numbers take 7.2 ms, not 3.4 (2026-11-21)
+            g = np.asarray(as_tensor(given[name]).value, order="C")
             if g.shape != p.shape:
                 raise ShapeError(f"{self.name}: {name} has shape {p.shape}, its gradient {g.shape}")
             if self.weight_decay:
                 g = g + self.weight_decay * p.value
-            value = p.value - self.change(name, g)
-            new[name] = leaf(value.astype(p.dtype, copy=False), p.requires_grad, p.name)
+            change = self.change(name, g)
+            own = isinstance(change, np.ndarray) and change.dtype == p.dtype  # without axes it may be a number
+            value = np.asarray(np.subtract(p.value, change, out=change if own else None), p.dtype)
+            new[name] = leaf(value, p.requires_grad, p.name)
         return new
 
     def change(self, name: str, g: np.ndarray) -> np.ndarray:
-        """What is subtracted from parameter `name` for the gradient g."""
+        """What is subtracted from parameter `name` for the gradient g: a new array, which `step` writes to."""
         raise NotImplementedError
 
 
@@ -93,11 +98,19 @@ class Adam(Optimizer):
 
     def change(self, name: str, g: np.ndarray) -> np.ndarray:
         """lr times the first moment over the root of the second."""
-        b1, b2 = self.betas
-        t, m, v = self.state.get(name, (0, 0.0, 0.0))
-        t, m, v = t + 1, b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
+        (b1, b2), shape, dtype = self.betas, g.shape, g.dtype
+        t, m, v = self.state.get(name) or (0, np.zeros(shape, dtype), np.zeros(shape, dtype))
+        t, work = t + 1, np.empty(shape, dtype)  # the moments are this optimiser's own: changed in place
+        m *= b1
+        m += np.multiply(g, 1 - b1, out=work)
+        v *= b2
+        np.multiply(g, g, out=work)
+        v += np.multiply(work, 1 - b2, out=work)
         self.state[name] = t, m, v
-        return self.lr / (1 - b1**t) * m / (np.sqrt(v / (1 - b2**t)) + self.eps)
+        np.sqrt(np.divide(v, 1 - b2**t, out=work), out=work)
+        work += self.eps
+        np.divide(m, work, out=work)
+        return np.multiply(work, self.lr / (1 - b1**t), out=work)
 
 
 def clip_grad_norm(grads: Mapping[str, Any], max_norm: float) -> tuple[dict[str, Tensor], float]:
@@ -108,6 +121,9 @@ def clip_grad_norm(grads: Mapping[str, Any], max_norm: float) -> tuple[dict[str,
     if max_norm <= 0:
         raise ValueError(f"clip_grad_norm: max_norm={max_norm}; pass a number above 0")
     found = {n: as_tensor(g) for n, g in grads.items() if g is not None}
-    norm = float(np.sqrt(sum(float(np.vdot(g.value, g.value)) for g in found.values())))
+    flat = (g.value.ravel("K") for g in found.values())  # in any order, without a copy
+    norm = float(np.sqrt(sum(float(np.vdot(v, v)) for v in flat)))
     scale = min(1.0, max_norm / (norm + 1e-6))
-    return {n: leaf(g.value * g.dtype.type(scale)) for n, g in found.items()}, norm
+    if scale == 1:
+        return {n: g.detach() for n, g in found.items()}, norm
+    return {n: leaf(np.asarray(g.value * g.dtype.type(scale))) for n, g in found.items()}, norm

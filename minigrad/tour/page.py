@@ -15,8 +15,8 @@ from ..engine.functions import softmax
 from ..prove import Derived, Proof
 from ..prove.derive.derived import CONVENTION, INDUCTION
 from ..prove.derive.writing import Text, terms
-from ..text import CharModel
-from .chart import loss_curve, smoothed
+from ..train import CharModel
+from ..train.chart import loss_curve, smoothed
 from .mathml import equations, prose
 
 
@@ -31,6 +31,7 @@ class Tour:
     text_name: str
     text: str
     model: CharModel
+    losses: list[float]
     prompt: str
     sample: str
     proof: Proof
@@ -45,7 +46,7 @@ class Tour:
     @property
     def final(self) -> float:
         """The loss in bits per character, a mean over the last 20 steps."""
-        return smoothed(self.model.losses, 20)[-1]
+        return smoothed(self.losses, 20)[-1]
 
 
 def page(tour: Tour) -> str:
@@ -65,7 +66,7 @@ def page(tour: Tour) -> str:
         model=model,
         code=inspect.getsource(model.core.fn).replace("  # fmt: skip", "").rstrip(),
         chance=chance,
-        chart=Markup(loss_curve(model.losses, chance)),
+        chart=Markup(loss_curve(tour.losses, chance)),
         svgs={theme: Markup(picture.svg()) for theme, picture in tour.pictures.items()},
         reads=list(zip(tour.shown, tour.following, likely, strict=True)),
         convention=prose(CONVENTION.tex),

@@ -1,4 +1,4 @@
-"""The loss curve as a small SVG: numbers in, markup out; colours are the page's."""
+"""The loss curve as a small SVG: numbers in, markup out; in a page, the colours are the page's."""
 
 from __future__ import annotations
 
@@ -7,6 +7,17 @@ from collections.abc import Sequence
 
 WIDTH, HEIGHT = 560, 320
 LEFT, RIGHT, TOP, BOTTOM = 34, 12, 14, 42  # margins that hold the labels
+POINTS = 1000  # of a line at most: two for each unit of width
+STYLE = """
+svg { --paper: #fbfbf9; --soft: #5d6873; --line: #e1e4e6; --accent: #1769aa; background: var(--paper); }
+@media (prefers-color-scheme: dark) {
+  svg { --paper: #11161b; --soft: #9aa6b1; --line: #2b343d; --accent: #6cb6f0; }
+}
+text { font: 13px system-ui, "DejaVu Sans", sans-serif; fill: var(--soft); }
+.grid { stroke: var(--line); } .chance { stroke: var(--soft); stroke-dasharray: 4 4; }
+polyline { fill: none; stroke: var(--accent); stroke-linejoin: round; }
+.raw { stroke-width: 1; opacity: .35; } .mean { stroke-width: 2.5; } .dot { fill: var(--accent); }
+"""
 
 
 def smoothed(values: Sequence[float], window: int) -> list[float]:
@@ -25,6 +36,20 @@ def ticks(low: float, high: float, about: int) -> list[float]:
     return [k * step for k in range(first, last + 1)]
 
 
+def thinned(values: Sequence[float], most: int) -> list[tuple[float, float]]:
+    """(step, value) from step 1 on; of more than `most`, means of neighbours at their mean step."""
+    k = -(-len(values) // most)
+    parts = [(i, values[i : i + k]) for i in range(0, len(values), k)]
+    return [(i + (len(part) + 1) / 2, sum(part) / len(part)) for i, part in parts]
+
+
+def curve_picture(losses: Sequence[float], chance: float) -> str:
+    """The same SVG as a file of its own, light or dark as its reader's browser is."""
+    head, body = loss_curve(losses, chance).split("\n", 1)
+    head = head.replace("<svg ", f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" ')
+    return f"{head}\n<style>{STYLE}</style>\n{body}\n"
+
+
 def loss_curve(losses: Sequence[float], chance: float) -> str:
     """An SVG of the loss in bits per character at each step, its running mean, and the line of `chance`."""
     n = len(losses)
@@ -39,7 +64,7 @@ def loss_curve(losses: Sequence[float], chance: float) -> str:
         return TOP + (HEIGHT - TOP - BOTTOM) * (high - bits) / (high - low)
 
     def line(values: Sequence[float]) -> str:
-        return " ".join(f"{x(k):.1f},{y(v):.1f}" for k, v in enumerate(values, start=1))
+        return " ".join(f"{x(k):.1f},{y(v):.1f}" for k, v in thinned(values, POINTS))
 
     grid = [
         f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(v):.1f}" y2="{y(v):.1f}" class="grid"/>'
@@ -54,6 +79,7 @@ def loss_curve(losses: Sequence[float], chance: float) -> str:
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Loss in bits per '
         f'character: {losses[0]:.2f} at step 1, {mean[-1]:.2f} at step {n}">',
         *grid, *steps,
+        f'<text x="{LEFT}" y="{HEIGHT - 6}">bits per character, and their running mean</text>',
         f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 6}" text-anchor="end">training step</text>',
         f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(chance):.1f}" y2="{y(chance):.1f}" class="chance"/>',
         f'<text x="{WIDTH - RIGHT}" y="{y(chance) + 14:.1f}" text-anchor="end">'
