@@ -16,7 +16,7 @@ from .measure import Say
 from .peers import PEERS, RUNNERS
 from .problem import NoPeer, Size, Step
 from .process import Failed, Setting, python_of, results
-from .tables import BLANK, markdown
+from .tables import BLANK, markdown, short
 
 CELL = "lstm_peephole"
 LONG, SHORT = 1024, (16, 64)
@@ -43,7 +43,7 @@ class Call(NamedTuple):
         """First call, second call, compiling: as text."""
         if self.first is None:
             return [f"> {self.least:.0f}", BLANK, f"> {self.least:.0f}"]
-        return [f"{self.first:.3g}", BLANK if self.second is None else f"{self.second:.3g}", f"{self.compiling:.3g}"]
+        return [short(self.first), BLANK if self.second is None else short(self.second), short(self.compiling)]
 
 
 def calls(peer: str, size: Sequence[int]) -> Iterator[float | str | None]:

@@ -18,7 +18,7 @@ from .measure import LEAST, Say
 from .peers import PEERS, RUNNERS
 from .problem import NoPeer, Size, Step
 from .process import Setting, python_of, results
-from .tables import markdown
+from .tables import markdown, short
 
 CELL = "lstm"
 LENGTHS = (10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
@@ -88,6 +88,6 @@ def table(how: Setting, say: Say, lengths: Sequence[int] = LENGTHS) -> str:
             long = [(T, s) for T, s in zip(lengths, seconds, strict=True) if T >= LARGE]
             powers = [exponent(lengths, seconds)] + [exponent(*zip(*long, strict=True))] * (len(long) > 1)
             shown = " and ".join(f"{p:.2f}" for p in powers)
-            rows.append([f"{runner}, ms", *(f"{s * 1e3:.3g}" for s in seconds), shown])
+            rows.append([f"{runner}, ms", *(short(s * 1e3) for s in seconds), shown])
             rows.append([f"{runner}, calls made once", *map(str, calls), ""])
     return markdown(["T", *map(str, lengths), f"exponent, all and T ≥ {LARGE}"], rows)

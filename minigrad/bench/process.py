@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+ONE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 
 class Setting(NamedTuple):
@@ -40,7 +40,7 @@ def results(function: str, arguments: Any, how: Setting, python: str, limit: flo
 
     Raises Failed, with the end of what it wrote, if the process fails.
     """
-    settings = os.environ | (dict.fromkeys(POOLS, "1") if how.one else {}) | env
+    settings = os.environ | (ONE if how.one else {}) | env
     command = [python, "-m", "minigrad.bench", function, json.dumps([how.one, *arguments])]
     stopped = threading.Event()
 

@@ -15,7 +15,7 @@ from .own import numpy_floor
 from .peers import PEERS, RUNNERS
 from .problem import NoPeer, Size
 from .process import python_of, results
-from .tables import markdown
+from .tables import markdown, short
 
 PARTS = {  # what the time goes to -> words in the file of the code; the first that fits, else the rest
     "loops over time": ("<loop", "/kernels/", "fast/loop.py", "fast/native.py"),
@@ -70,5 +70,5 @@ def table(ask: Ask, say: Say, cell: str) -> str:
                 say(f"skipped: {found}")
                 break
             ms, products, *parts = found
-            rows.append([runner, str(size), f"{ms:.3g}", f"{products:.3g}", *(f"{100 * s:.0f} %" for s in parts)])
+            rows.append([runner, str(size), short(ms), short(products), *(f"{100 * s:.0f} %" for s in parts)])
     return markdown(["runner", "size", "ms", "products alone, ms", *PARTS, REST], rows)

@@ -53,6 +53,11 @@ def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([line(heads), f"|{'|'.join('-' * (w + 2) for w in widths)}|", *map(line, rows)])
 
 
+def short(number: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{number:.3g}" if number < 1000 else f"{number:.0f}"
+
+
 def spread(low: float, high: float) -> str:
     """The lowest and the highest round."""
     return f"{low:.2f}-{high:.2f}"
@@ -65,7 +70,7 @@ def times_table(times: Times, cells: Sequence[str], sizes: Sequence[Size]) -> st
         for peer in timed_peers(times):
             found = [times.get((peer, cell, size)) for size in sizes]
             if any(found):
-                ms = (f"{statistics.median(f.values()):.3g}" if f else BLANK for f in found)
+                ms = (short(statistics.median(f.values())) if f else BLANK for f in found)
                 rows.append([f"{label(cell)} {peer}", *ms])
     return markdown(["ms", *map(str, sizes)], rows)
 

@@ -13,13 +13,12 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from minigrad.bench.equations import EQUATIONS
 from minigrad.bench.others import hips_autograd
 from minigrad.bench.problem import LAYERS, NoPeer, Step, numbers, the_cell
-from minigrad.bench.process import POOLS
+from minigrad.bench.process import ONE
 from minigrad.bench.torches import torch_loop
 
 SIZES = ((35, 1, 32, 32), (35, 32, 32, 32), (35, 4, 8, 8), (35, 32, 64, 64))  # (T, batch, input, hidden)
@@ -141,15 +140,10 @@ def main() -> None:
     args.add_argument("--sizes", default="0,1,2,3", help="which sizes, by number")
     args.add_argument("--seconds", type=float, default=3.0, help="how long each cell and size is timed")
     given = args.parse_args()
-    one = dict.fromkeys(POOLS, "1")
-    if not one.items() <= os.environ.items():  # read by the libraries as they are loaded, so: begin again
-        os.execve(sys.executable, sys.orig_argv, os.environ | one)
+    if not ONE.items() <= os.environ.items():  # read by the libraries as they are loaded, so: begin again
+        os.execve(sys.executable, sys.orig_argv, os.environ | ONE)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    with suppress(ImportError):
-        import torch
-
-        torch.set_num_threads(1)
     sizes = [SIZES[int(k)] for k in given.sizes.split(",")]
     cells = given.cells.split(",")
     print(f"{datetime.date.today()}\n")

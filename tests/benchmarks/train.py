@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minigrad.bench.peers import floor
+from minigrad.bench.own import numpy_floor
 from minigrad.cells import CELLS
 from minigrad.train import Reader, Settings, Training, default_text
 
@@ -70,7 +70,7 @@ def torch_peer(training: Training, text: str, dtype: str = "float32") -> Callabl
 def products(training: Training) -> Callable[[], object]:
     """The matrix products of the layers and nothing else, by numpy: what no program with its BLAS can beat."""
     s, k = training.settings, len(training.model.vocabulary)
-    layers = [floor("lstm", s.length, s.batch, s.hidden if i else k, s.hidden) for i in range(s.layers)]
+    layers = [numpy_floor("lstm", s.length, s.batch, s.hidden if i else k, s.hidden) for i in range(s.layers)]
     return lambda: [run() for run in layers]
 
 
