@@ -7,6 +7,7 @@ preallocated buffers), stacks (the outside, on all steps at once), sums (over ti
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +27,20 @@ def source(step: Any, state: Any, xs: Any, params: Any = None, **how: Any) -> st
     how: truncate and reverse, as for scan. Raises what scan raises.
     """
     return "\n".join(dict.fromkeys(s.source for s in scanned(step, state, xs, params, **how)))
+
+
+def stored(step: Any, state: Any, xs: Any, params: Any = None, **how: Any) -> dict[str, int]:
+    """What `scan(step, state, xs, params)` keeps of each step for its gradient: how many numbers, by name.
+
+    The stacked outputs are among them; the sequences xs are not. A state is kept once, though steps both enter
+    and leave with it. how: as for `source`. Raises what scan raises.
+    """
+    first = scanned(step, state, xs, params, **how)[0]
+    program, s, k = first.program, first.layout.n_state, first.layout.n_stack
+    leave = dict(zip(program.outputs[:s], range(s), strict=True))
+    slots = dict.fromkeys(leave.get(o, o) for o in program.outputs[s : s + k])
+    names = program.slot_names()
+    return {names[o]: math.prod(program.shape(o)) for o in slots}
 
 
 def scanned(step: Any, state: Any, xs: Any, params: Any = None, order: int = 1, **how: Any) -> list[Scanned]:
@@ -52,4 +67,4 @@ def scanned(step: Any, state: Any, xs: Any, params: Any = None, order: int = 1, 
     return seen
 
 
-__all__ = ["Compiled", "Scanned", "StepByStep", "run", "scanned", "source"]
+__all__ = ["Compiled", "Scanned", "StepByStep", "run", "scanned", "source", "stored"]

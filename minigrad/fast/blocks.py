@@ -28,6 +28,7 @@ def steps_in(program: Program, once: Sequence[int], stacked: Sequence[int]) -> i
 
 def in_blocks(
     run: Callable[[Sequence[Any]], tuple[Any, ...]],
+    program: Program,
     layout: Layout,
     steps: int,
     arrays: Sequence[Any],
@@ -42,8 +43,25 @@ def in_blocks(
     for a in reversed(starts) if layout.reverse else starts:
         found = run([*state, *(x[a : a + steps] for x in arrays[s:q]), *arrays[q:]])
         state, parts, more = found[:s], found[s : s + k], found[s + k :]
-        stacks = stacks or [empty((T, *y.shape[1:]), y.dtype) for y in parts]
+        stacks = stacks or _stacks(program, layout, parts, T, empty)
         for whole, y in zip(stacks, parts, strict=True):
             whole[a : a + steps] = y
         sums = [x + y for x, y in zip(sums, more, strict=True)] if sums else list(more)
     return (*state, *stacks, *sums)
+
+
+def _stacks(
+    program: Program, layout: Layout, parts: Sequence[Any], T: int, empty: Callable[..., Any]
+) -> list[Any]:
+    """Memory for the stacks; a state that enters one step is the one that leaves another, and is there once."""
+    s, paths, stacks = layout.n_state, dict[int, Any](), list[Any]()
+    leave = dict(zip(program.outputs[:s], range(s), strict=True))
+    for o, y in zip(program.outputs[s : s + layout.n_stack], parts, strict=True):
+        i = o if o < s else leave.get(o)
+        if i is None:
+            stacks.append(empty((T, *y.shape[1:]), y.dtype))
+            continue
+        if i not in paths:
+            paths[i] = empty((T + 1, *y.shape[1:]), y.dtype)
+        stacks.append(paths[i][1:] if (o < s) == layout.reverse else paths[i][:-1])
+    return stacks

@@ -92,7 +92,7 @@ class Compiled:
     def __call__(self, arrays: Sequence[Any]) -> tuple[Any, ...]:
         if len(arrays[self.layout.n_state]) <= self.block:
             return self._run(arrays)
-        return in_blocks(self._run, self.layout, self.block, arrays, self.loop.empty)
+        return in_blocks(self._run, self.program, self.layout, self.block, arrays, self.loop.empty)
 
     def _run(self, arrays: Sequence[Any]) -> tuple[Any, ...]:
         T = len(arrays[self.layout.n_state])
