@@ -41,6 +41,7 @@ class Loop:
     kept: dict[int, tuple[int | str, tuple[View, ...]]]  # slot: the stack it is a view of
     stacks: dict[str, tuple[tuple[int, ...], Any]]  # stacks that it writes
     buffers: list[tuple[tuple[int, ...], Any]] | None = None  # its buffers, if it is compiled by numba
+    solid: list[bool] = field(default_factory=list)  # of its fixed arguments: whether they may have no gaps
     notes: dict[int, Any] = field(default_factory=dict)  # line: where in the cell's code it comes from
     empty: Callable[..., Any] = empty  # makes the stacks
 
@@ -64,7 +65,7 @@ class Loop:
         fixed = [env[k] for k in self.fixed]
         arguments = self._of_steps if self.buffers is None else self._whole
         try:
-            self.function(T, *arguments(moving, [_for_products(x, T) for x in fixed], T))
+            self.function(T, *arguments(moving, fixed, T))
         except Exception as e:
             self._explain(e)
             raise
@@ -86,13 +87,14 @@ class Loop:
             moving = [m[::-1] for m in moving]
         # an entry of a vector must be an array too, so that it can be written into
         moving = [m if m.ndim > 1 else [m[t, ...] for t in range(T)] for m in moving]
-        return [*moving, *fixed]
+        return [*moving, *(_for_products(x, T) for x in fixed)]
 
     def _whole(self, moving: list[Any], fixed: list[Any], T: int) -> list[Any]:
         """The arguments of the loop that is compiled: whole arrays, without gaps where its text has indices."""
         assert self.buffers is not None
         buffers = (self.empty(shape, dtype) for shape, dtype in self.buffers)
-        return [*map(_solid, moving), *map(_solid, fixed), *buffers]
+        matrices = (_solid(x) if solid else x for x, solid in zip(fixed, self.solid, strict=True))
+        return [*map(_solid, moving), *matrices, *buffers]
 
     def _explain(self, e: Exception) -> None:
         """Add to an error which line of the cell it comes from."""
@@ -163,34 +165,38 @@ def compile_loop(program: Program, layout: Layout, c: Cut, kernels: bool = False
     moving += [env[k] for k in outside]
     moving += [Handle(n, shape, dtype, e) for n, (shape, dtype) in store.stacks.items()]
     write = nest if kernels else calls
-    source, buffers, notes, function = write(program.name, store, code, moving, [env[k] for k in fixed], layout.reverse)
+    source, given, notes, function = write(program.name, store, code, moving, [env[k] for k in fixed], layout.reverse)
     shapes = [(h.shape, h.dtype) for h in states]
     return Loop(
         source, store.e.space, function, shapes, layout.reverse, tuple(outside), tuple(fixed), kept, store.stacks,
-        buffers, notes,
+        *given, notes,
     )  # fmt: skip
 
 
-Written = tuple[str, list[tuple[tuple[int, ...], Any]] | None, dict[int, Any], Callable[..., None]]
+Written = tuple[str, tuple[list[tuple[tuple[int, ...], Any]] | None, list[bool]], dict[int, Any], Callable[..., None]]
 
 
 def nest(
     name: str, store: Storage, code: Sequence[Any], moving: list[Handle], fixed: list[Handle], reverse: bool
 ) -> Written:
-    """The loop for a compiler: (text, buffers, what each line comes from, the function)."""
+    """The loop for a compiler: (text, (buffers, `Loop.solid`), what each line comes from, the function)."""
     nests = Nests(store)
     lines = nests.lines(code)
     buffers = [Handle(b, shape, dtype, store.e) for b, shape, dtype in store.buffers]
     names = [h.name for h in (*moving, *fixed, *buffers)]
     steps = "T - 1, -1, -1" if reverse else "T"
-    text = [f"def loop({', '.join(['T', *names])}):  # {name}", f"    for t in range({steps}):"]
+    text = [f"def loop({', '.join(['T', *names])}):  # {name}"]
+    text += [f"    {new} = panels({matrix})" for matrix, new in nests.laid_out.items()]
+    text += [f"    for t in range({steps}):"]
+    notes = {len(text) + at: line.note for at, line in enumerate(lines, start=1)}
     text += [f"        {line.text}" for line in lines or [Line("pass")]]
-    notes = {at: line.note for at, line in enumerate(lines, start=3)}
+    solid = lambda h: h.ndim != 2 or h.name in nests.indexed  # noqa: E731
     kinds = [(h.ndim + 1, h.dtype, h.name not in nests.made, True) for h in moving]
-    kinds += [(h.ndim, h.dtype, True, True) for h in fixed] + [(h.ndim, h.dtype, False, True) for h in buffers]
+    kinds += [(h.ndim, h.dtype, True, solid(h)) for h in fixed]
+    kinds += [(h.ndim, h.dtype, False, True) for h in buffers]
     source = "\n".join([*text, ""])
     function = compiled("loop", source, store.e.space, kinds)
-    return source, [(h.shape, h.dtype) for h in buffers], notes, function
+    return source, ([(h.shape, h.dtype) for h in buffers], [*map(solid, fixed)]), notes, function
 
 
 def calls(
@@ -214,4 +220,4 @@ def calls(
     space, file = dict(store.e.space), f"<loop of {name} {id(store):x}>"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)
     exec(compile(source, file, "exec"), space)
-    return source, None, notes, space["loop"]
+    return source, (None, []), notes, space["loop"]

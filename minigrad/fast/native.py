@@ -21,7 +21,9 @@ from llvmlite import binding
 from numba import njit, types
 from numba.extending import overload
 
-PLAIN = {"error_model": "numpy", "nogil": True}  # what every compiled function here is compiled with
+from .panels import BY_TYPE as PRODUCTS
+from .panels import PLAIN
+
 FUSED = PLAIN | {"fastmath": {"contract"}}  # a product and a sum as one instruction
 
 
@@ -156,17 +158,32 @@ def _blas() -> dict[Any, Any]:
 
 
 GEMM = _blas()
-VERSION = " ".join([hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16], *sorted(map(str, GEMM.values()))])
+_TEXTS = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("native.py", "panels.py"))
+VERSION = " ".join([hashlib.sha256(_TEXTS).hexdigest()[:16], *sorted(map(str, GEMM.values()))])
 ROWS, AS_IT_IS, TRANSPOSED = 101, 111, 112  # the words of CBLAS
 
 
 def dot(a: Any, b: Any, out: Any) -> Any:
-    """out = a @ b, of matrices whose rows, or columns, are without gaps."""
+    """out = a @ b, of matrices whose rows, or columns, are without gaps, or b in panels."""
     return np.dot(a, b, out)
+
+
+def panels(b: Any) -> Any:
+    """The matrix as `dot` multiplies with it soonest, again and again."""
+    return b
+
+
+@overload(panels, jit_options=PLAIN, strict=False)
+def _panels(b: Any) -> Any:
+    f = PRODUCTS[b.dtype][0]
+    return lambda b: f(b)
 
 
 @overload(dot, jit_options=PLAIN, strict=False)
 def _dot(a: Any, b: Any, out: Any) -> Callable[..., None]:
+    if b.ndim == 3:
+        f = PRODUCTS[a.dtype][1]
+        return lambda a, b, out: f(a, b, out)
     gemm, F = GEMM[a.dtype], np.dtype(str(a.dtype)).type
     one, zero = F(1), F(0)
 
