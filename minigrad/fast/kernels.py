@@ -45,15 +45,17 @@ def numba() -> Any:
     return found
 
 
-def compiled(name: str, text: str, space: dict[str, Any], arguments: Sequence[Kind]) -> Callable[..., None]:
-    """A function of the number of steps and of arrays, compiled or from disk; plain Python without numba."""
+def compiled(
+    name: str, text: str, space: dict[str, Any], arguments: Sequence[Kind], steps: bool = True
+) -> Callable[..., None]:
+    """A function of (the number of steps and) arrays, compiled or from disk; plain Python without numba."""
     here: dict[str, Any] = dict(space)
     if numba() is None:
         exec(compile(text, f"<{name}>", "exec"), here)
         return here[name]
     code = _code(text, space)
     options = native().PLAIN
-    signature = _signature(arguments)
+    signature = _signature(arguments, steps)
     try:
         return numba().njit(signature, cache=True, **options)(getattr(_module(code), name))
     except OSError as e:
@@ -69,10 +71,29 @@ def native() -> Any:
     return found
 
 
-def _signature(arguments: Sequence[Kind]) -> Any:
+MULTIPLY = "def multiply(a, b, out):\n    dot(a, panels(b), out)\n"
+
+
+def multiply(a: Any, b: Any, out: Any) -> Any:
+    """out = a @ b of matrices: as in compiled loops where they are and BLAS has one thread, else by BLAS."""
+    alike = a.dtype == b.dtype == out.dtype and out.dtype.name in ("float32", "float64")
+    if alike and wanted() and native().threads() == 1:
+        _multiplier(out.dtype)(a, b, out)
+    else:
+        np.matmul(a, b, out=out)
+    return out
+
+
+@functools.cache
+def _multiplier(dtype: Any) -> Callable[..., None]:
+    kinds = [(2, dtype, True, False), (2, dtype, True, False), (2, dtype, False, True)]
+    return compiled("multiply", MULTIPLY, {k: FUNCTIONS[k] for k in ("dot", "panels")}, kinds, steps=False)
+
+
+def _signature(arguments: Sequence[Kind], steps: bool) -> Any:
     types = numba().types
     return types.void(
-        types.intp,
+        *[types.intp] * steps,
         *(
             types.Array(numba().from_dtype(dtype), rank, "C" if solid else "A", readonly=read)
             for rank, dtype, read, solid in arguments

@@ -133,21 +133,28 @@ def largest(x: Any) -> Any:
 
 
 # ---- products ----------------------------------------------------------------------------------
+NUMPYS = ctypes.CDLL(str(importlib.import_module("numpy._core._multiarray_umath").__file__))
+
+
+def threads() -> int:
+    """How many threads numpy's BLAS takes; 0 if it does not say."""
+    names = ("scipy_openblas_get_num_threads64_", "openblas_get_num_threads64_", "openblas_get_num_threads")
+    return next((getattr(NUMPYS, n)() for n in names if hasattr(NUMPYS, n)), 0)
+
+
 def _blas() -> dict[Any, Any]:
     """By dtype: numpy's matrix product, as a function that compiled code can call.
 
-    Raises OSError if numpy's library has none under the names that it is known by.
+    Raises ImportError if numpy's library has none under the names that it is known by.
     """
-    numpys = importlib.import_module("numpy._core._multiarray_umath")
-    library = ctypes.CDLL(str(numpys.__file__))
     found = {}
     for letter, F in (("s", types.float32), ("d", types.float64)):
         names = {f"scipy_cblas_{letter}gemm64_": types.int64, f"cblas_{letter}gemm64_": types.int64,
                  f"cblas_{letter}gemm": types.int32}  # fmt: skip
-        name = next((n for n in names if hasattr(library, n)), None)
+        name = next((n for n in names if hasattr(NUMPYS, n)), None)
         if name is None:
-            raise OSError(f"no {letter}gemm in {numpys.__file__}")
-        address = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
+            raise ImportError(f"no {letter}gemm in {NUMPYS._name}")
+        address = ctypes.cast(getattr(NUMPYS, name), ctypes.c_void_p).value
         binding.add_symbol(f"minigrad_{letter}gemm", address)
         size, flag, pointer = names[name], types.int32, types.intp
         found[F] = types.ExternalFunction(

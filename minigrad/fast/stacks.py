@@ -16,6 +16,7 @@ from ..domains.floats import FLOATS
 from ..engine.primitives import LAYOUT, POINTWISE
 from ..engine.program import Node, Program
 from .emit import Rule, variables
+from .kernels import multiply
 from .memory import empty
 from .views import View
 
@@ -157,7 +158,7 @@ class Outside:
 
 def _product(a: Any, b: Any, out: Any) -> Any:
     """a @ b for all steps as one product."""
-    np.matmul(a.reshape(-1, a.shape[-1]), b, out=out.reshape(-1, b.shape[-1]))
+    multiply(a.reshape(-1, a.shape[-1]), b, out.reshape(-1, b.shape[-1]))
     return out
 
 
@@ -235,4 +236,4 @@ class Sums:
             return np.matmul(p, r).sum(axis=0)
         left = x.reshape(-1, x.shape[-1]).T if flip_a else x.transpose(1, 0, 2).reshape(x.shape[1], -1)
         right = y.transpose(0, 2, 1).reshape(-1, y.shape[1]) if flip_b else y.reshape(-1, y.shape[-1])
-        return left @ right
+        return multiply(left, right, np.empty((left.shape[0], right.shape[1]), np.result_type(left, right)))
