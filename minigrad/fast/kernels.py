@@ -20,8 +20,6 @@ from typing import Any
 
 import numpy as np
 
-from .nests import FUNCTIONS
-
 Kind = tuple[int, Any, bool, bool]  # of an argument: its axes, dtype, whether it is only read, has no gaps
 
 
@@ -71,7 +69,7 @@ def native() -> Any:
     return found
 
 
-MULTIPLY = "def multiply(a, b, out):\n    dot(a, panels(b), out)\n"
+MULTIPLY = "def product(a, b, out):\n    multiply(a, b, out)\n"
 
 
 def multiply(a: Any, b: Any, out: Any) -> Any:
@@ -87,7 +85,7 @@ def multiply(a: Any, b: Any, out: Any) -> Any:
 @functools.cache
 def _multiplier(dtype: Any) -> Callable[..., None]:
     kinds = [(2, dtype, True, False), (2, dtype, True, False), (2, dtype, False, True)]
-    return compiled("multiply", MULTIPLY, {k: FUNCTIONS[k] for k in ("dot", "panels")}, kinds, steps=False)
+    return compiled("product", MULTIPLY, {"multiply": np.dot}, kinds, steps=False)
 
 
 def _signature(arguments: Sequence[Kind], steps: bool) -> Any:
@@ -109,7 +107,8 @@ def _code(text: str, space: dict[str, Any]) -> str:
         if isinstance(value, np.ndarray):
             head.append(f"{name} = np.{value.dtype.name}({value.item()!r})")
         else:
-            head.append(f"from {native().__name__ if name in FUNCTIONS else 'numpy'} import {name}")
+            ours = native() if hasattr(native(), name) else np
+            head.append(f"from {ours.__name__} import {name}")
     return "\n".join([*head, "", text])
 
 

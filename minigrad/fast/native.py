@@ -175,6 +175,17 @@ def dot(a: Any, b: Any, out: Any) -> Any:
     return np.dot(a, b, out)
 
 
+def multiply(a: Any, b: Any, out: Any) -> Any:
+    """out = a @ b, of large matrices."""
+    return np.dot(a, b, out)
+
+
+@overload(multiply, jit_options=PLAIN, strict=False)
+def _multiply(a: Any, b: Any, out: Any) -> Any:
+    f = PRODUCTS[a.dtype][2]
+    return lambda a, b, out: f(a, b, out)
+
+
 def panels(b: Any) -> Any:
     """The matrix as `dot` multiplies with it soonest, again and again."""
     return b
