@@ -20,12 +20,25 @@ from typing import Any
 
 import numpy as np
 
+from .cut import CannotCompile
+
 Kind = tuple[int, Any, bool, bool]  # of an argument: its axes, dtype, whether it is only read, has no gaps
 
 
 def wanted() -> bool:
     """Whether loops are compiled here."""
-    return os.environ.get("MINIGRAD_KERNELS") != "0" and numba() is not None
+    return os.environ.get("MINIGRAD_KERNELS") != "0" and numba() is not None and _ready()
+
+
+@functools.cache
+def _ready() -> bool:
+    """Whether what compiled loops call is there too; says once what is missing."""
+    try:
+        native()
+    except Exception as e:
+        warnings.warn(f"numba cannot compile loops here ({e}); they run on numpy", RuntimeWarning, stacklevel=2)
+        return False
+    return True
 
 
 @functools.cache
@@ -60,6 +73,10 @@ def compiled(
         _no_folder(str(e))
         exec(compile(code, f"<{name}>", "exec"), here)
         return numba().njit(signature, **options)(here[name])
+    except Exception as e:
+        why = f"{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}"
+        warnings.warn(f"numba cannot compile a {name} ({why}); numpy runs it", RuntimeWarning, stacklevel=2)
+        raise CannotCompile(why) from e
 
 
 def native() -> Any:
