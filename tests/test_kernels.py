@@ -8,12 +8,14 @@ import sys
 
 import numpy as np
 import pytest
+from own_cells import OWN
 
 import minigrad as mg
 from minigrad import fast
 from minigrad.cells import CELLS
 from minigrad.engine.tree import leaves
 from minigrad.fast import cache, kernels
+from minigrad.prove.runs.emitted import scans_of
 
 
 def step(cell, dtype):
@@ -85,6 +87,38 @@ def test_a_folder_that_cannot_be_written_is_a_warning(folder, tmp_path, monkeypa
     monkeypatch.setenv("MINIGRAD_KERNELS", "0")
     for a, b in zip(found, step(CELLS["lstm"], "float64")[0], strict=True):
         np.testing.assert_allclose(a, b, 1e-12, 1e-14)
+
+
+def test_arrays_with_gaps_that_cannot_be_written_are_read(folder, monkeypatch):
+    pytest.importorskip("numba", reason="the extra `fast` is not installed")
+    one = CELLS["rnn"]
+    params = {k: v.numpy() for k, v in one.init(0, n=6, d=3).items()}
+    wide = np.random.default_rng(0).standard_normal((5, 4, 6))[:, :, ::2]
+    for a in (wide, *params.values()):
+        a.flags.writeable = False
+    results = []
+    for kernels_ in "10":
+        monkeypatch.setenv("MINIGRAD_KERNELS", kernels_)
+        fast.run.forget()
+        results.append(mg.scan(one, one.zero_state(4, n=6), wide, params)[1].numpy())
+    np.testing.assert_allclose(*results, 1e-12, 1e-14)
+
+
+def test_what_has_no_compiled_form_runs_on_numpy(folder):
+    pytest.importorskip("numba", reason="the extra `fast` is not installed")
+    assert not any(s.compiled.loop.kernels for s in scans_of(OWN["smooth_mixture"]))
+
+
+def test_what_numba_cannot_compile_runs_on_numpy_and_says_so(folder, monkeypatch):
+    pytest.importorskip("numba", reason="the extra `fast` is not installed")
+
+    def fails(*_, **__):
+        raise TypeError("no such thing")
+
+    monkeypatch.setattr(kernels.numba(), "njit", fails)
+    why = r"^numba cannot compile a loop \(TypeError: no such thing\); numpy runs it$"
+    with pytest.warns(RuntimeWarning, match=why):
+        assert "for t in range(" not in step(CELLS["rnn"], "float64")[1]
 
 
 def test_a_missing_numba_is_silent(folder, monkeypatch):

@@ -17,14 +17,24 @@ import numpy as np
 
 from .cache import kept
 from .cut import CannotCompile
-from .nests import FUNCTIONS
 
 Kind = tuple[int, Any, bool, bool]  # of an argument: its axes, dtype, whether it is only read, has no gaps
 
 
 def wanted() -> bool:
     """Whether loops are compiled here."""
-    return os.environ.get("MINIGRAD_KERNELS") != "0" and numba() is not None
+    return os.environ.get("MINIGRAD_KERNELS") != "0" and numba() is not None and _ready()
+
+
+@functools.cache
+def _ready() -> bool:
+    """Whether what compiled loops call is there too; says once what is missing."""
+    try:
+        native()
+    except Exception as e:
+        warnings.warn(f"numba cannot compile loops here ({e}); they run on numpy", RuntimeWarning, stacklevel=2)
+        return False
+    return True
 
 
 @functools.cache
@@ -42,8 +52,10 @@ def numba() -> Any:
     return found
 
 
-def compiled(name: str, text: str, space: dict[str, Any], arguments: Sequence[Kind]) -> Callable[..., None]:
-    """A function of the number of steps and of arrays, compiled or from disk; plain Python without numba.
+def compiled(
+    name: str, text: str, space: dict[str, Any], arguments: Sequence[Kind], steps: bool = True
+) -> Callable[..., None]:
+    """A function of (the number of steps and) arrays, compiled or from disk; plain Python without numba.
 
     Raises CannotCompile if numba fails, which is said once.
     """
@@ -53,7 +65,7 @@ def compiled(name: str, text: str, space: dict[str, Any], arguments: Sequence[Ki
         return here[name]
 
     def compiler(function: Callable[..., None], keep: bool) -> Callable[..., None]:
-        return numba().njit(_signature(arguments), cache=keep, **native().PLAIN)(function)
+        return numba().njit(_signature(arguments, steps), cache=keep, **native().PLAIN)(function)
 
     try:
         return kept(_code(text, space), name, compiler)
@@ -69,10 +81,29 @@ def native() -> Any:
     return found
 
 
-def _signature(arguments: Sequence[Kind]) -> Any:
+MULTIPLY = "def product(a, b, out):\n    multiply(a, b, out)\n"
+
+
+def multiply(a: Any, b: Any, out: Any) -> Any:
+    """out = a @ b of matrices: as in compiled loops where they are and BLAS has one thread, else by BLAS."""
+    alike = a.dtype == b.dtype == out.dtype and out.dtype.name in ("float32", "float64")
+    if alike and wanted() and native().threads() == 1:
+        _multiplier(out.dtype)(a, b, out)
+    else:
+        np.matmul(a, b, out=out)
+    return out
+
+
+@functools.cache
+def _multiplier(dtype: Any) -> Callable[..., None]:
+    kinds = [(2, dtype, True, False), (2, dtype, True, False), (2, dtype, False, True)]
+    return compiled("product", MULTIPLY, {"multiply": np.dot}, kinds, steps=False)
+
+
+def _signature(arguments: Sequence[Kind], steps: bool) -> Any:
     types = numba().types
     return types.void(
-        types.intp,
+        *[types.intp] * steps,
         *(
             types.Array(numba().from_dtype(dtype), rank, "C" if solid else "A", readonly=read)
             for rank, dtype, read, solid in arguments
@@ -88,7 +119,8 @@ def _code(text: str, space: dict[str, Any]) -> str:
         if isinstance(value, np.ndarray):
             head.append(f"{name} = np.{value.dtype.name}({value.item()!r})")
         else:
-            head.append(f"from {native().__name__ if name in FUNCTIONS else 'numpy'} import {name}")
+            ours = native() if hasattr(native(), name) else np
+            head.append(f"from {ours.__name__} import {name}")
     return "\n".join([*head, "", text])
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ class Loop:
     kept: dict[int, tuple[int | str, tuple[View, ...]]]  # slot: the stack it is a view of
     stacks: dict[str, tuple[tuple[int, ...], Any]]  # stacks that it writes
     buffers: list[tuple[tuple[int, ...], Any]] | None = None  # its buffers, if it is compiled by numba
+    solid: list[bool] = field(default_factory=list)  # of its fixed arguments: whether they may have no gaps
     empty: Callable[..., Any] = empty  # makes the stacks
 
     @property
@@ -62,7 +63,7 @@ class Loop:
         moving = [*enter, *leave, *(env[k] for k in self.outside), *stacks.values()]
         fixed = [env[k] for k in self.fixed]
         arguments = self._of_steps if self.buffers is None else self._whole
-        self.function(T, *arguments(moving, [_for_products(x, T) for x in fixed], T))
+        self.function(T, *arguments(moving, fixed, T))
         whole: dict[Any, Any] = {
             **{("in", i): p for i, p in enumerate(enter)},
             **{("out", i): p for i, p in enumerate(leave)},
@@ -81,13 +82,14 @@ class Loop:
             moving = [m[::-1] for m in moving]
         # an entry of a vector must be an array too, so that it can be written into
         moving = [m if m.ndim > 1 else [m[t, ...] for t in range(T)] for m in moving]
-        return [*moving, *fixed]
+        return [*moving, *(_for_products(x, T) for x in fixed)]
 
     def _whole(self, moving: list[Any], fixed: list[Any], T: int) -> list[Any]:
         """The arguments of the loop that is compiled: whole arrays, without gaps where its text has indices."""
         assert self.buffers is not None
         buffers = (self.empty(shape, dtype) for shape, dtype in self.buffers)
-        return [*map(_solid, moving), *map(_solid, fixed), *buffers]
+        matrices = (_solid(x) if solid else x for x, solid in zip(fixed, self.solid, strict=True))
+        return [*map(_solid, moving), *matrices, *buffers]
 
 
 def _for_products(x: Any, T: int) -> Any:
@@ -148,32 +150,36 @@ def compile_loop(program: Program, layout: Layout, c: Cut, kernels: bool = False
     moving += [env[k] for k in outside]
     moving += [Handle(n, shape, dtype, e) for n, (shape, dtype) in store.stacks.items()]
     write = nest if kernels else calls
-    source, buffers, run = write(program.name, store, code, moving, [env[k] for k in fixed], layout.reverse)
+    source, given, run = write(program.name, store, code, moving, [env[k] for k in fixed], layout.reverse)
     shapes = [(h.shape, h.dtype) for h in states]
     return Loop(
-        source, store.e.space, run, shapes, layout.reverse, tuple(outside), tuple(fixed), kept, store.stacks,
-        buffers,
-    )  # fmt: skip
+        source, store.e.space, run, shapes, layout.reverse, tuple(outside), tuple(fixed), kept, store.stacks, *given
+    )
 
 
-Written = tuple[str, list[tuple[tuple[int, ...], Any]] | None, Callable[..., None]]
+Written = tuple[str, tuple[list[tuple[tuple[int, ...], Any]] | None, list[bool]], Callable[..., None]]
 
 
 def nest(
     name: str, store: Storage, code: Sequence[Any], moving: list[Handle], fixed: list[Handle], reverse: bool
 ) -> Written:
-    """The loop for a compiler: (text, buffers, the function)."""
+    """The loop for a compiler: (text, (buffers, `Loop.solid`), the function)."""
     nests = Nests(store)
     lines = nests.lines(code)
     buffers = [Handle(b, shape, dtype, store.e) for b, shape, dtype in store.buffers]
     names = [h.name for h in (*moving, *fixed, *buffers)]
     steps = "T - 1, -1, -1" if reverse else "T"
-    text = [f"def loop({', '.join(['T', *names])}):  # {name}", f"    for t in range({steps}):"]
+    text = [f"def loop({', '.join(['T', *names])}):  # {name}"]
+    text += [f"    {new} = panels({matrix})" for matrix, new in nests.laid_out.items()]
+    text += [f"    for t in range({steps}):"]
     text += [f"        {line.text}" for line in lines or [Line("pass")]]
+    solid = lambda h: h.ndim != 2 or h.name in nests.indexed  # noqa: E731
     kinds = [(h.ndim + 1, h.dtype, h.name not in nests.made, True) for h in moving]
-    kinds += [(h.ndim, h.dtype, True, True) for h in fixed] + [(h.ndim, h.dtype, False, True) for h in buffers]
+    kinds += [(h.ndim, h.dtype, True, solid(h)) for h in fixed]
+    kinds += [(h.ndim, h.dtype, False, True) for h in buffers]
     source = "\n".join([*text, ""])
-    return source, [(h.shape, h.dtype) for h in buffers], compiled("loop", source, store.e.space, kinds)
+    function = compiled("loop", source, store.e.space, kinds)
+    return source, ([(h.shape, h.dtype) for h in buffers], [*map(solid, fixed)]), function
 
 
 def calls(
@@ -194,4 +200,4 @@ def calls(
     text += [f"        {line.text}" for line in lines or [Line("pass")]]
     source = "\n".join([*text, ""])
     store.e.space["dtypes"] = {name: d for name, _, d in store.buffers}
-    return source, None, function("loop", source, f"loop of {name}", dict(store.e.space), notes)
+    return source, (None, []), function("loop", source, f"loop of {name}", dict(store.e.space), notes)

@@ -21,7 +21,9 @@ from llvmlite import binding
 from numba import njit, types
 from numba.extending import overload
 
-PLAIN = {"error_model": "numpy", "nogil": True}  # what every compiled function here is compiled with
+from .panels import BY_TYPE as PRODUCTS
+from .panels import PLAIN
+
 FUSED = PLAIN | {"fastmath": {"contract"}}  # a product and a sum as one instruction
 
 
@@ -131,21 +133,28 @@ def largest(x: Any) -> Any:
 
 
 # ---- products ----------------------------------------------------------------------------------
+NUMPYS = ctypes.CDLL(str(importlib.import_module("numpy._core._multiarray_umath").__file__))
+
+
+def threads() -> int:
+    """How many threads numpy's BLAS takes; 0 if it does not say."""
+    names = ("scipy_openblas_get_num_threads64_", "openblas_get_num_threads64_", "openblas_get_num_threads")
+    return next((getattr(NUMPYS, n)() for n in names if hasattr(NUMPYS, n)), 0)
+
+
 def _blas() -> dict[Any, Any]:
     """By dtype: numpy's matrix product, as a function that compiled code can call.
 
-    Raises OSError if numpy's library has none under the names that it is known by.
+    Raises ImportError if numpy's library has none under the names that it is known by.
     """
-    numpys = importlib.import_module("numpy._core._multiarray_umath")
-    library = ctypes.CDLL(str(numpys.__file__))
     found = {}
     for letter, F in (("s", types.float32), ("d", types.float64)):
         names = {f"scipy_cblas_{letter}gemm64_": types.int64, f"cblas_{letter}gemm64_": types.int64,
                  f"cblas_{letter}gemm": types.int32}  # fmt: skip
-        name = next((n for n in names if hasattr(library, n)), None)
+        name = next((n for n in names if hasattr(NUMPYS, n)), None)
         if name is None:
-            raise OSError(f"no {letter}gemm in {numpys.__file__}")
-        address = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
+            raise ImportError(f"no {letter}gemm in {NUMPYS._name}")
+        address = ctypes.cast(getattr(NUMPYS, name), ctypes.c_void_p).value
         binding.add_symbol(f"minigrad_{letter}gemm", address)
         size, flag, pointer = names[name], types.int32, types.intp
         found[F] = types.ExternalFunction(
@@ -156,17 +165,43 @@ def _blas() -> dict[Any, Any]:
 
 
 GEMM = _blas()
-VERSION = " ".join([hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16], *sorted(map(str, GEMM.values()))])
+_TEXTS = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("native.py", "panels.py"))
+VERSION = " ".join([hashlib.sha256(_TEXTS).hexdigest()[:16], *sorted(map(str, GEMM.values()))])
 ROWS, AS_IT_IS, TRANSPOSED = 101, 111, 112  # the words of CBLAS
 
 
 def dot(a: Any, b: Any, out: Any) -> Any:
-    """out = a @ b, of matrices whose rows, or columns, are without gaps."""
+    """out = a @ b, of matrices whose rows, or columns, are without gaps, or b in panels."""
     return np.dot(a, b, out)
+
+
+def multiply(a: Any, b: Any, out: Any) -> Any:
+    """out = a @ b, of large matrices."""
+    return np.dot(a, b, out)
+
+
+@overload(multiply, jit_options=PLAIN, strict=False)
+def _multiply(a: Any, b: Any, out: Any) -> Any:
+    f = PRODUCTS[a.dtype][2]
+    return lambda a, b, out: f(a, b, out)
+
+
+def panels(b: Any) -> Any:
+    """The matrix as `dot` multiplies with it soonest, again and again."""
+    return b
+
+
+@overload(panels, jit_options=PLAIN, strict=False)
+def _panels(b: Any) -> Any:
+    f = PRODUCTS[b.dtype][0]
+    return lambda b: f(b)
 
 
 @overload(dot, jit_options=PLAIN, strict=False)
 def _dot(a: Any, b: Any, out: Any) -> Callable[..., None]:
+    if b.ndim == 3:
+        f = PRODUCTS[a.dtype][1]
+        return lambda a, b, out: f(a, b, out)
     gemm, F = GEMM[a.dtype], np.dtype(str(a.dtype)).type
     one, zero = F(1), F(0)
 

@@ -44,7 +44,14 @@ def where(c: Any, x: Any, y: Any) -> Any:
     return np.where(c, x, y)
 
 
-FUNCTIONS = {"tanh": np.tanh, "exp": np.exp, "where": where, "total": total, "largest": largest, "dot": np.dot}
+def panels(b: Any) -> Any:
+    """The matrix as a compiled loop multiplies with it soonest."""
+    return b
+
+
+FUNCTIONS: dict[str, Any] = {
+    "tanh": np.tanh, "exp": np.exp, "where": where, "total": total, "largest": largest, "dot": np.dot, "panels": panels,
+}  # fmt: skip
 REDUCED = {"add.reduce": "total", "maximum.reduce": "largest"}
 
 
@@ -68,6 +75,8 @@ class Nests:
     terms: set[Handle] = field(default_factory=set)  # values that are no arrays
     touched: dict[str, set[tuple[str, ...]]] = field(default_factory=dict)
     made: set[str] = field(default_factory=set)  # the arrays that are written
+    indexed: set[str] = field(default_factory=set)  # the arrays whose entries are read
+    laid_out: dict[str, str] = field(default_factory=dict)  # a matrix that stays the same: its panels
 
     def lines(self, code: Sequence[Instruction]) -> list[Line]:
         """The body of the loop over time."""
@@ -139,7 +148,10 @@ class Nests:
     def _written(self, ins: Instruction) -> list[Nest | Line]:
         """The statements of one instruction."""
         if ins.op == "dot":
-            words = [self._matrix(h) for h in (*ins.args, ins.out)]
+            a, b = ins.args
+            if not a.dtype == b.dtype == ins.out.dtype or a.dtype.name not in ("float32", "float64"):
+                raise CannotCompile(f"a product of {a.dtype} and {b.dtype} has no form in a compiled loop")
+            words = [self._matrix(a), self._panels(b), self._matrix(ins.out)]
             self.made.add(self._place(self.store.owner(ins.out)))
             self.store.e.space["dot"] = FUNCTIONS["dot"]
             return [Line(f"dot({', '.join(words)})", ins.note)]
@@ -182,6 +194,7 @@ class Nests:
         self.touched = {}
         at: list[At] = [("", 0) if n == 1 else (v, 0) for n, v in zip(shape, _variables(len(shape)), strict=True)]
         text = value(at)
+        self.indexed |= set(self.touched)
         name, *where = target(at)
         self.made.add(name)
         self.touched.setdefault(name, set()).add(_rows(where))
@@ -243,6 +256,16 @@ class Nests:
         if any(v.how == "broadcast" for v in views):
             raise CannotCompile("a product of something broadcast has no form in a compiled loop")
         return chain(self._place(root) + "[t]" * self._moves(root), views)
+
+    def _panels(self, b: Handle) -> str:
+        """A matrix on the right; one that stays the same is laid out in panels before the loop."""
+        store, text = self.store, self._matrix(b)
+        if self._moves(store.owner(b)) or store.owner(b) in store.made:
+            return text
+        if text not in self.laid_out:
+            self.laid_out[text] = store.fresh_name(f"{self._place(store.owner(b))}_p")
+            store.e.space["panels"] = FUNCTIONS["panels"]
+        return self.laid_out[text]
 
     def _place(self, root: Handle) -> str:
         return self.store.place.get(root, root.name)

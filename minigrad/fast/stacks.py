@@ -14,6 +14,7 @@ import numpy as np
 from ..engine.primitives import LAYOUT, POINTWISE
 from ..engine.program import Node, Program
 from .emit import Rule, variables
+from .kernels import multiply
 from .memory import empty
 from .views import View
 from .written import function
@@ -169,6 +170,5 @@ def _nothing(env: dict[int, Any], T: int) -> None:
 
 def _product(a: Any, b: Any, out: Any) -> Any:
     """a @ b for all steps as one product."""
-    np.matmul(a.reshape(-1, a.shape[-1]), b, out=out.reshape(-1, b.shape[-1]))
+    multiply(a.reshape(-1, a.shape[-1]), b, out.reshape(-1, b.shape[-1]))
     return out
-

@@ -18,7 +18,7 @@ from ...engine.program import Program
 from ...engine.scan import Layout
 from ...fast import Compiled
 from ...fast.emit import Rule, exp
-from ...fast.nests import largest, total, where
+from ...fast.nests import largest, panels, total, where
 from ...fast.views import View
 from ..backward.numpylike import Symbolic
 from .rows import entries_at, entries_put
@@ -148,6 +148,7 @@ UFUNCS: dict[Any, Any] = {
 STAND_INS: dict[Any, Any] = {
     np.dot: UFUNCS[np.matmul],
     exp: UFUNCS[np.exp],
+    panels: lambda x: x,
     where: Call(SIZES.where, 3),
     total: Call(lambda x: SIZES.sum(x, (-1,), True), 1),
     largest: Call(lambda x: SIZES.max(x, (-1,), True), 1),
