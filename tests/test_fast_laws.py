@@ -35,8 +35,11 @@ def stacked_gates(h, /, x, *, W, U):
 
 
 ALL = {c.name: c for c in (*OWN.values(), *MORE.values(), single_entries, stacked_gates) if c.inputs}
-DOUBLE = {"plain_number_of_inputs", "one_hot_tokens"}  # they hold constants of float64, and so keep no float32
+DOUBLE = {"plain_number_of_inputs", "one_hot_tokens"}
 every_cell = pytest.mark.parametrize("c", ALL.values(), ids=list(ALL))
+own_cells = pytest.mark.parametrize(  # the others are slow
+    "c", [pytest.param(c, marks=[pytest.mark.slow] * (n in MORE)) for n, c in ALL.items()], ids=lambda c: c.name
+)
 HOWS = [{}, {"reverse": True}, {"truncate": 2}, {"truncate": 3, "reverse": True}, {"checkpoint": 2}]
 HOWS += [{"checkpoint": 3, "reverse": True}, {"checkpoint": 4, "truncate": 2}, {"checkpoint": True}]
 
@@ -74,7 +77,7 @@ def holds(c, T=3, **how):
 
 def holds_in_single_precision(c, **how):
     if c.name in DOUBLE:
-        return
+        pytest.skip("it holds constants of float64, and so keeps no float32")
     single, double = (arguments(c, 3, dtype) for dtype in ("float32", "float64"))
     found, plain = results(c, single, **how)
     as_good(found, plain, results(c, double, **how)[1])
@@ -93,14 +96,12 @@ def test_value_and_gradients(c, runner):
     holds(c)
 
 
-@pytest.mark.parametrize("c", [c for n, c in ALL.items() if n not in DOUBLE], ids=lambda c: c.name)
+@own_cells
 def test_in_single_precision(c, runner):
     holds_in_single_precision(c)
 
 
-@pytest.mark.parametrize(
-    "c", [pytest.param(c, marks=[pytest.mark.slow] * (n in MORE)) for n, c in ALL.items()], ids=lambda c: c.name
-)
+@own_cells
 def test_forward_mode_and_second_order(c, runner):
     holds_to_second_order(c)
 
@@ -123,7 +124,7 @@ def of_use(c):
     return all(np.abs(v).max(initial=0) < 1e3 for v in numbers.values())
 
 
-@few(30)
+@few(20)
 @given(cells(), st.sampled_from(HOWS))
 def test_a_random_cell(c, how):
     assume(of_use(c))
