@@ -16,12 +16,12 @@ from .engine.core import no_grad as no_grad
 from .engine.core import tensor as tensor
 from .engine.errors import ShapeError as ShapeError
 from .engine.errors import TraceError as TraceError
+from .engine.forward import jvp as jvp
 from .engine.functions import *  # noqa: F403
 from .engine.grad import grad as grad
 from .engine.grad import hessian as hessian
 from .engine.grad import hvp as hvp
 from .engine.grad import jacobian as jacobian
-from .engine.grad import jvp as jvp
 from .engine.grad import ones_like as ones_like
 from .engine.grad import value_and_grad as value_and_grad
 from .engine.grad import vjp as vjp

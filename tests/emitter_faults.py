@@ -61,7 +61,8 @@ def _buffer(node: ast.Call, tree: ast.AST) -> bool:
 
 def _stale(node: ast.For, tree: ast.AST) -> bool:
     """The state of another step."""
-    reads = [a for a in node.iter.args if isinstance(a, ast.Name) and a.id.endswith("_in")]
+    where = node if _counts(node) else node.iter
+    reads = [a for a in ast.walk(where) if isinstance(a, ast.Name) and a.id.endswith("_in")]
     if not reads:
         return False
     reads[0].id = reads[0].id.removesuffix("_in") + "_out"
@@ -69,7 +70,13 @@ def _stale(node: ast.For, tree: ast.AST) -> bool:
 
 
 def _reversed(node: ast.For, tree: ast.AST) -> bool:
-    """One sequence from its end."""
+    """One sequence from its end, or all of them."""
+    if _counts(node):
+        if node.target.id != "t":
+            return False
+        backwards = ast.parse("range(T - 1, -1, -1)").body[0].value
+        node.iter = ast.parse("range(T)").body[0].value if len(node.iter.args) > 1 else backwards
+        return True
     read = node.iter.args[-1]
     node.iter.args[-1] = ast.Subscript(read, ast.Slice(step=ast.UnaryOp(ast.USub(), ast.Constant(1))))
     return True
@@ -96,8 +103,10 @@ def _shifted(node: ast.Slice, tree: ast.AST) -> bool:
     return True
 
 
-def _dropped(node: ast.Expr, tree: ast.AST) -> bool:
-    node.value = ast.Constant(None)
+def _dropped(node: ast.Expr | ast.Assign, tree: ast.AST) -> bool:
+    if isinstance(node, ast.Assign) and not isinstance(node.targets[0], ast.Subscript):
+        return False
+    node.value = ast.Constant(None) if isinstance(node, ast.Expr) else node.targets[0]
     return True
 
 
@@ -111,18 +120,23 @@ def _argument(node: ast.Assign, tree: ast.AST) -> bool:
 
 
 def _kernel(node: ast.BinOp, tree: ast.AST) -> bool:
-    """Another operator in a kernel."""
+    """Another operator in a compiled loop."""
     node.op = ast.Sub() if isinstance(node.op, (ast.Add, ast.Mult)) else ast.Add()
     return True
 
 
 def _column(node: ast.Subscript, tree: ast.AST) -> bool:
-    """In a kernel, the first row or column where the current one is meant."""
+    """In a compiled loop, the first step, row or column where the current one is meant."""
     for n in ast.walk(node.slice):
-        if isinstance(n, ast.Name) and n.id in ("row", "column"):
+        if isinstance(n, ast.Name) and n.id in ("t", "row", "column"):
             n.id = "0"
             return True
     return False
+
+
+def _counts(node: ast.For) -> bool:
+    """Whether it is a loop of a compiled text, over numbers."""
+    return _name(node.iter) == "range" and isinstance(node.target, ast.Name)
 
 
 def _is_env(value: ast.AST) -> bool:
@@ -149,7 +163,7 @@ KINDS = {
     ast.AugAssign: ("overwritten, not added",),
     ast.Slice: ("shifted slice",),
     ast.Expr: ("dropped line",),
-    ast.Assign: ("another argument",),
+    ast.Assign: ("another argument", "dropped line"),
     ast.BinOp: ("another operator",),
     ast.Subscript: ("another row",),
 }

@@ -114,7 +114,7 @@ def _pointwise(row: str, n: int = 1, positive: bool = False, **params: Any) -> l
 
 
 def _scan_example(reverse: bool) -> Example:
-    """s' = w x + u s², o = s' s, over three steps."""
+    """s' = w x + u s², o = s' s, over two steps: with each, sympy's formulas grow threefold."""
 
     def step(s: Tensor, x: Tensor, p: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         new = p[0] * x + p[1] * s * s
@@ -124,11 +124,11 @@ def _scan_example(reverse: bool) -> Example:
         new, y = step(s, x, (w, u))
         return [new, s, y]
 
-    program, captured = record(flat, [leaf(np.full(2, 0.5)) for _ in range(4)])
+    program, captured = record(flat, [leaf(np.full(3, 0.5)) for _ in range(4)])
     assert not captured
     params = {"program": program, "layout": Layout(1, 1, 2, reverse)}  # of the row
     apply = lambda s, xs, w, u: scan(step, s, xs, (w, u), reverse=reverse)  # noqa: E731
-    return Example("scan", (real(2), real(3, 2), real(2), real(2)), params, apply)
+    return Example("scan", (real(3), real(2, 3), real(3), real(3)), params, apply)
 
 
 def _rows() -> list[Example]:

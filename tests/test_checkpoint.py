@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from test_fast import ALL, arguments, by_scan, close, every_cell, everything, total
+from test_fast import ALL, arguments, by_scan, close, everything, total
 from test_scan import SHAPES, inputs
 
 import minigrad as mg
@@ -16,6 +16,15 @@ from minigrad.engine.scan import RUNNER, run_plain
 from minigrad.engine.tree import leaves, rebuild
 
 T = 7
+
+CUTS = [
+    (1, 1), (1, 3), (2, 1), (2, 2), (4, 2), (2, 4), (3, 6), (6, 3), (3, 9), (9, 2), (True, 1), (True, 2), (True, 5),
+]  # fmt: skip
+
+
+def some(names, first):
+    """The first of them by default, the others if slow tests are asked for."""
+    return [pytest.param(n, marks=() if n in first else pytest.mark.slow, id=str(n)) for n in names]
 
 
 @pytest.fixture(params=["plain", "fast"])
@@ -27,16 +36,25 @@ def runner(request) -> Iterator[None]:
 
 
 # ---- the law -----------------------------------------------------------------------------------
-@every_cell
-@pytest.mark.parametrize("k", [3, True], ids=str)
-def test_every_cell_gives_the_same(one, k, runner):
-    args = arguments(one, T=T)
-    close(everything(by_scan(one, True, checkpoint=k), *args), everything(by_scan(one, True), *args))
+@pytest.mark.parametrize("name", some(ALL, ("gru", "lstm", "rnn_words+softmax")))
+@pytest.mark.parametrize("k", some([3, True], [3]))
+def test_every_cell_gives_the_same(name, k, runner):
+    args = arguments(ALL[name], T=T)
+    close(everything(by_scan(ALL[name], True, checkpoint=k), *args), everything(by_scan(ALL[name], True), *args))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [{"reverse": True}, {"truncate": 2}, {"truncate": 6, "reverse": True}], ids=str)
+@pytest.mark.parametrize("name", ALL)
+def test_every_cell_reversed_and_truncated(name, how):
+    args = arguments(ALL[name], T=T)
+    found = everything(by_scan(ALL[name], True, checkpoint=3 if "truncate" not in how else 2, **how), *args)
+    close(found, everything(by_scan(ALL[name], True, **how), *args))
 
 
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
-@pytest.mark.parametrize("k", [1, 2, 6, 7, 8, 100])
-@pytest.mark.parametrize("name", ["gru", "lstm"])
+@pytest.mark.parametrize("k", some([1, 2, 6, 7, 8, 100], (1, 6, 8)))
+@pytest.mark.parametrize("name", some(["gru", "lstm"], ["gru"]))
 def test_segments_of_every_length(name, k, reverse, runner):
     args = arguments(ALL[name], T=T)
     way = {"reverse": reverse}
@@ -45,19 +63,16 @@ def test_segments_of_every_length(name, k, reverse, runner):
 
 
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
-@pytest.mark.parametrize(
-    ("k", "cut"),
-    [(1, 1), (1, 3), (2, 1), (2, 2), (4, 2), (2, 4), (3, 6), (6, 3), (3, 9), (9, 2), (True, 1), (True, 2), (True, 5)],
-)  # fmt: skip
-def test_truncation_cuts_where_it_did(k, cut, reverse, runner):
-    args = arguments(ALL["lstm"], T=T)
+@pytest.mark.parametrize("cuts", some(CUTS, CUTS[3:7]))
+def test_truncation_cuts_where_it_did(cuts, reverse, runner):
+    args, (k, cut) = arguments(ALL["rnn"], T=T), cuts
     way = {"reverse": reverse, "truncate": cut}
-    found = everything(by_scan(ALL["lstm"], True, checkpoint=k, **way), *args)
-    close(found, everything(by_scan(ALL["lstm"], True, **way), *args))
+    found = everything(by_scan(ALL["rnn"], True, checkpoint=k, **way), *args)
+    close(found, everything(by_scan(ALL["rnn"], True, **way), *args))
 
 
-@pytest.mark.parametrize("k", [2, 3])
-@pytest.mark.parametrize("name", ["gru", "lstm"])
+@pytest.mark.parametrize("k", some([2, 3], [2]))
+@pytest.mark.parametrize("name", some(["rnn", "gru", "lstm"], ["rnn"]))
 def test_the_second_derivative(name, k, runner):
     args = arguments(ALL[name], T=5, lead=(2,))
     rng = np.random.default_rng(5)
@@ -70,7 +85,7 @@ def test_the_second_derivative(name, k, runner):
     close(product(checkpoint=k), product())
 
 
-@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
+@pytest.mark.parametrize("reverse", some([False, True], [True]))
 @pytest.mark.parametrize("step", SHAPES, ids=lambda s: s.__name__)
 def test_steps_of_every_form(step, reverse, runner):
     """Nested and missing outputs, states and sequences of integers, what is never read."""
@@ -120,8 +135,8 @@ def test_only_the_borders_are_stored(runner):
     assert stored(checkpoint=10) - bare < 0.4 * (stored() - bare)
 
 
-def test_the_root_is_the_default():
-    assert [Segments(T, True).k for T in (1, 2, 9, 10, 100, 20000)] == [1, 2, 3, 4, 10, 142]
+def test_about_the_root_is_the_default():
+    assert [Segments(T, True).k for T in (1, 2, 9, 10, 100, 20000, 10007)] == [1, 2, 3, 5, 10, 125, 101]
     assert [Segments(100, True, cut).k for cut in (1, 3, 10, 35)] == [10, 9, 10, 35]
     assert (Segments(7, 3).count, Segments(7, 3).rest) == (2, 1)
 

@@ -26,7 +26,7 @@ BASE = {  # what is trusted -> the files that say it
     ],
     "that the graph which ran is that step": ["prove/runs/audit.py", "prove/runs/forms.py"],
     "that the emitted code is that step": [
-        "prove/runs/everysize.py", "prove/runs/textrun.py", "prove/runs/emittedstep.py",
+        "prove/runs/everysize.py", "prove/runs/textrun.py", "prove/runs/rows.py", "prove/runs/emittedstep.py",
         "prove/backward/numpylike.py", "fast/run.py", "fast/views.py",
     ],
     "instead of all of these, for a certificate": ["verify.py"],

@@ -2,6 +2,7 @@
 
 `adjoint` records the pullback of a step once. What it would compute again of the step itself is found by
 value numbering and turned into inputs: the forward scan stacks those values, the backward scan reads them.
+What sums, products and moved entries make of those is not stacked but computed again.
 Nothing is differentiated here; the pullback is the sweep's. Results are cached by the step's equations.
 """
 
@@ -16,16 +17,19 @@ import numpy as np
 
 from .core import Tensor, as_tensor, leaf
 from .grad import sweep, zeros_like
-from .primitives import where
+from .memo import remembered
+from .primitives import LAYOUT, where
 from .program import Input, Node, Program, record
+
+CHEAP = ("add", "sub", "mul", "div", "neg", "greater", "greater_equal", "equal", "where", "cast")
 
 
 @dataclass(frozen=True, eq=False)
 class Adjoint:
     """A step's vjp. Inputs: cotangents of the new states; as sequences the values of the step in `needs`
     (slots of its program), the given cotangents of stacked outputs, the mask of a truncated scan; as
-    constants those of the step and the given cotangents of sums. Outputs: cotangents of the states, those
-    that entered (to be stacked), of the wanted sequences (stacked) and of the wanted constants (summed).
+    constants those of the step and the given cotangents of sums. Outputs: cotangents of the states, of the
+    wanted sequences (stacked) and of the wanted constants (summed).
     """
 
     program: Program
@@ -44,7 +48,6 @@ class Wish:
 
 
 _known: dict[Any, Adjoint] = {}
-_latest: dict[Any, tuple[Program, Adjoint]] = {}  # by identity: found sooner than an equal one
 
 
 def adjoint(program: Program, wish: Wish, m: Any, examples: Callable[[], Sequence[Tensor]]) -> Adjoint:
@@ -52,21 +55,14 @@ def adjoint(program: Program, wish: Wish, m: Any, examples: Callable[[], Sequenc
 
     Raises TraceError if a rule cannot be recorded.
     """
-    here = (id(program), wish, m.name)
-    if here in _latest and _latest[here][0] is program and not m.rank:
-        return _latest[here][1]
-    key = (program.key, program.words, wish, m.name)
-    if key not in _known or m.rank:
-        for known in (_known, _latest):
-            if len(known) > 256:
-                known.clear()
-        _known[key] = _record(program, wish, examples())
-    _latest[here] = program, _known[key]
-    return _known[key]
+    if m.rank:
+        return _record(program, wish, examples())
+    key = (program.key, program.words, wish, m)
+    return remembered(_known, key, lambda: _record(program, wish, examples()))
 
 
 def _record(program: Program, wish: Wish, values: Sequence[Tensor]) -> Adjoint:
-    (s, q, k), given, wanted = wish.sizes, wish.given, wish.wanted
+    (s, _, k), given, wanted = wish.sizes, wish.given, wish.wanted
     n = len(values)
     stacks, sums = sum(given[s : s + k]), sum(given[s + k :])
 
@@ -80,7 +76,7 @@ def _record(program: Program, wish: Wish, values: Sequence[Tensor]) -> Adjoint:
         flowed = [_or_zeros(next(found) if w else None, v) for v, w in zip(every, wanted, strict=True)]
         if kept:
             flowed[:s] = [where(kept[0], f, as_tensor(0, f)) for f in flowed[:s]]
-        return [*flowed[:s], *g_state, *compress(flowed[s:], wanted[s:])]
+        return [*flowed[:s], *compress(flowed[s:], wanted[s:])]
 
     m = max((v.m for v in values), key=lambda d: d.rank)
     outputs = compress(program.outputs, given)
@@ -91,15 +87,16 @@ def _record(program: Program, wish: Wish, values: Sequence[Tensor]) -> Adjoint:
     names = [None] * s + [x.name for x in program.inputs] + [None] * (len(examples) - s - n)
     recorded, captured = record(back, examples, names, watch=False)
     assert not captured, captured
-    return _without_the_step(recorded, program, s, q, stacks + wish.masked)
+    return _without_the_step(recorded, program, wish.sizes, stacks + wish.masked)
 
 
 def _or_zeros(g: Tensor | None, x: Tensor) -> Tensor:
     return zeros_like(x) if g is None else g
 
 
-def _without_the_step(back: Program, step: Program, s: int, q: int, n_seq: int) -> Adjoint:
+def _without_the_step(back: Program, step: Program, sizes: tuple[int, int, int], n_seq: int) -> Adjoint:
     """The recorded pullback, with what it repeats of the step turned into inputs."""
+    s, q, _ = sizes
     same = _step_slots(back, step, s)
     first, n = len(back.inputs) + len(back.consts), len(step.inputs)
     moving = set(range(s + q))  # slots of the step that differ from step to step
@@ -109,16 +106,52 @@ def _without_the_step(back: Program, step: Program, s: int, q: int, n_seq: int) 
     for k, node in enumerate(back.nodes, start=first):
         if node.dtype is None:  # a tuple, such as a scan inside the step, cannot be stacked: computed again
             same.pop(k, None)
-    live = set(back.outputs)
-    for k in range(first + len(back.nodes) - 1, first - 1, -1):
-        if k in live and same.get(k) not in moving:
-            live.update(back.nodes[k - first].args)
-    needs = [k for k in sorted(live) if same.get(k) in moving]
+    stacked = {i for i in range(s) if step.outputs[i] in step.outputs[s : s + sizes[2]]}
+    needs = _read(back, same, moving - _cheap(back, same, moving, stacked | set(range(s, s + q))))
     if not needs and not n_seq:
         needs = [s]  # a scan is as long as its sequences: the entering state, though nothing reads it
     fixed, flows = range(s + s + q, s + n), range(s + n, len(back.inputs))
     slots = [*range(s), *needs, *flows[:n_seq], *fixed, *flows[n_seq:]]
-    return Adjoint(_rewired(back, slots, first), tuple(same[k] for k in needs))
+    return Adjoint(program_from(back, slots), tuple(same[k] for k in needs))
+
+
+def _read(back: Program, same: dict[int, int], given: set[int]) -> list[int]:
+    """The slots that the pullback reads, if those that compute a given slot of the step are not computed."""
+    live, first = set(back.outputs), len(back.inputs) + len(back.consts)
+    for k in range(first + len(back.nodes) - 1, first - 1, -1):
+        if k in live and same.get(k) not in given:
+            live.update(back.nodes[k - first].args)
+    return [k for k in sorted(live) if same.get(k) in given]
+
+
+def _cheap(back: Program, same: dict[int, int], moving: set[int], given: set[int]) -> set[int]:
+    """Slots of the step that sums, products and moved entries make of what is given or read anyway."""
+    first, needs = len(back.inputs) + len(back.consts), _read(back, same, moving)
+    have, cheap = given | {same[k] for k in needs}, set[int]()
+
+    def made(k: int) -> set[int] | None:
+        """What is computed on the way to slot k from what there is; None if something else must be read."""
+        node = back.nodes[k - first] if k >= first else None
+        if node is None or not (node.op.kind == LAYOUT or node.op.name in CHEAP):
+            return None
+        if not same.keys() >= {*node.args}:  # a part of a scan inside the step
+            return None
+        way = {same[k]}
+        for a in node.args:
+            if same[a] in moving and same[a] not in have | way:
+                more = made(a)
+                if more is None:
+                    return None
+                way |= more
+        return way
+
+    for k in reversed(needs):
+        if same[k] not in given:
+            have.discard(same[k])
+            way = made(k)
+            have.update({same[k]} if way is None else ())
+            cheap.update(way or ())
+    return cheap
 
 
 def _step_slots(back: Program, step: Program, s: int) -> dict[int, int]:
@@ -144,9 +177,9 @@ def _step_slots(back: Program, step: Program, s: int) -> dict[int, int]:
     return {k: of_step[v] for k, v in enumerate(walk(back, inputs)) if v in of_step}
 
 
-def _rewired(program: Program, slots: Sequence[int], first: int) -> Program:
+def program_from(program: Program, slots: Sequence[int]) -> Program:
     """The program from these slots (inputs or nodes) to its outputs, without what is then dead."""
-    live, stop = set(program.outputs), set(slots)
+    first, live, stop = len(program.inputs) + len(program.consts), set(program.outputs), set(slots)
     for k in range(first + len(program.nodes) - 1, first - 1, -1):
         if k in live and k not in stop:
             live.update(program.nodes[k - first].args)

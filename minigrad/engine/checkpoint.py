@@ -19,7 +19,8 @@ from .tree import tree_map
 class Segments:
     """The segments of `scan(..., checkpoint=k, truncate=truncate)` over T steps, in running order.
 
-    `count` segments of `k` steps, then `rest` steps. k = True: about the square root of T.
+    `count` segments of `k` steps, then `rest` steps. k = True: about the square root of T, with no rest if
+    T has such a divisor between half of it and its double.
     Raises ValueError if k is not a number of steps of at least 1, or if neither of k and truncate is a
     multiple of the other: then the cuts would fall differently in each segment.
     """
@@ -31,8 +32,7 @@ class Segments:
     def __post_init__(self) -> None:
         k, cut = self.k, self.truncate
         if k is True:
-            root = isqrt(self.T - 1) + 1
-            object.__setattr__(self, "k", root if cut is None else cut * max(1, root // cut))
+            object.__setattr__(self, "k", _about_the_root(self.T, cut or 1))
         elif not hasattr(k, "__index__") or k is False or k < 1:
             raise ValueError(f"scan: checkpoint={k!r}; pass a number of steps of at least 1, True, or None")
         elif cut is not None and k < self.T and k % cut and cut % k:
@@ -50,6 +50,14 @@ class Segments:
     def rest(self) -> int:
         """How many steps follow the last whole segment."""
         return self.T % self.k
+
+
+def _about_the_root(T: int, unit: int) -> int:
+    """A multiple of the unit near the square root of T; if there is one there, a divisor of T."""
+    root = isqrt(T - 1) + 1
+    near = unit * max(1, root // unit)
+    fits = [k for k in range(unit, 2 * root + 1, unit) if T % k == 0 and 2 * k >= root]
+    return min(fits, key=lambda k: abs(k - root), default=near)
 
 
 def scan_segments(

@@ -95,11 +95,14 @@ class Primitive:
     def _misfit(self, xs: tuple[Tensor, ...], e: Exception) -> Exception:
         """The error of a value rule, with the operation and the shapes it was given."""
         shapes = " and ".join(str(x.shape) for x in xs)
+        new: Exception = ShapeError(f"{self.name}: shapes {shapes} do not fit: {e}")
         if isinstance(e, IndexError) and not isinstance(e, ValueError):  # numpy's AxisError is both
-            return IndexError(f"{self.name}: {e} (shapes {shapes})")
-        if len(xs) == 1:
-            return ShapeError(f"{self.name} of a tensor of shape {shapes}: {e}")
-        return ShapeError(f"{self.name}: shapes {shapes} do not fit: {e}")
+            new = IndexError(f"{self.name}: {e} (shapes {shapes})")
+        elif len(xs) == 1:
+            new = ShapeError(f"{self.name} of a tensor of shape {shapes}: {e}")
+        for note in getattr(e, "__notes__", ()):  # of a scan's step: its line
+            new.add_note(note)
+        return new
 
     def __repr__(self) -> str:
         return self.name
@@ -272,6 +275,7 @@ class Tensor:
                 "where(condition, a, b); to look at a value, call the function on numbers and print there, as "
                 "prove takes no cell that prints"
             )
+        STATE.looked += 1
         return self.value
 
     def detach(self) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import primitives as p
-from .core import Primitive, Tensor, as_tensor, tensor
+from .core import STATE, Primitive, Tensor, as_tensor, tensor
 from .errors import ShapeError
 from .layout import (
     Axis,
@@ -64,6 +64,7 @@ def manual_seed(seed: int) -> None:
 def generator() -> np.random.Generator:
     """The source of random numbers that `manual_seed` seeds."""
     global _rng
+    STATE.looked += 1
     if _rng is None:  # numpy.random takes 10 ms to import, so not before it is used
         _rng = np.random.default_rng()
     return _rng

@@ -63,11 +63,16 @@ def _fresh(x: Any, who: str) -> Tensor:
     return leaf(t.value, requires_grad=True)
 
 
-def _run(fn: Callable, args: Any, who: str) -> tuple[Any, list[Tensor], bool]:
-    """fn(*args) on fresh nodes, those nodes, and whether a graph outside goes through the result."""
+def run_on_fresh(
+    fn: Callable, args: Any, who: str, kept: str = "grad"
+) -> tuple[Any, list[Tensor], bool]:
+    """fn(*args) on fresh nodes, those nodes, and whether a graph outside goes through the result.
+
+    kept: what is recorded, as for `recording`.
+    """
     mode = STATE.mode
     nodes = [_fresh(x, who) for x in leaves(args)]
-    with recording("all" if mode == "all" else "grad"):
+    with recording("all" if mode == "all" else kept):
         y = tree_map(as_tensor, fn(*rebuild(args, nodes)))
     if not leaves(y):
         raise TypeError(f"{who}: the function returned nothing to differentiate")
@@ -81,7 +86,7 @@ def _run(fn: Callable, args: Any, who: str) -> tuple[Any, list[Tensor], bool]:
     return y, nodes, any(outside)
 
 
-def _cut(y: Any, outer: bool) -> Any:
+def final(y: Any, outer: bool) -> Any:
     """A result: still in the outer graph if there is one, else free of the inner graph."""
     return y.detach() if isinstance(y, Tensor) and (STATE.frozen or not outer) else y
 
@@ -93,11 +98,11 @@ def vjp(fn: Callable, *primals: Any) -> tuple[Any, Callable[[Any], tuple]]:
     for a cotangent that does not have the output's form and shape.
     """
     y, pullback, outer = _vjp(fn, primals, "vjp")
-    return tree_map(lambda t: _cut(t, outer), y), pullback
+    return tree_map(lambda t: final(t, outer), y), pullback
 
 
 def _vjp(fn: Callable, primals: tuple, who: str) -> tuple[Any, Callable[[Any], tuple], bool]:
-    y, nodes, outer = _run(fn, primals, who)
+    y, nodes, outer = run_on_fresh(fn, primals, who)
     outs = leaves(y)
 
     def pullback(cotangent: Any = None) -> tuple:
@@ -106,7 +111,7 @@ def _vjp(fn: Callable, primals: tuple, who: str) -> tuple[Any, Callable[[Any], t
         graph = outer or any(c.requires_grad for c in seeds)
         with recording("all" if STATE.mode == "all" else "grad"):
             found = sweep(outs, seeds, nodes, graph)
-        gs = [zeros_like(n) if g is None else _cut(g, True) for n, g in zip(nodes, found, strict=True)]
+        gs = [zeros_like(n) if g is None else final(g, True) for n, g in zip(nodes, found, strict=True)]
         return rebuild(primals, gs)
 
     return y, pullback, outer
@@ -145,8 +150,8 @@ def value_and_grad(fn: Callable, argnums: int | Sequence[int] = 0, has_aux: bool
 
         y, pull, outer = _vjp(inner, tuple(args[i] for i in which), "grad")
         gs = pull(None)
-        y = _cut(y, outer)
-        value = (y, tree_map(lambda t: _cut(t, outer), aux[0])) if has_aux else y
+        y = final(y, outer)
+        value = (y, tree_map(lambda t: final(t, outer), aux[0])) if has_aux else y
         return value, (gs[0] if isinstance(argnums, int) else gs)
 
     return run
@@ -158,7 +163,7 @@ def grad(fn: Callable, argnums: int | Sequence[int] = 0) -> Callable:
     return lambda *args, **kwargs: both(*args, **kwargs)[1]
 
 
-def _directions(x: Any, v: Any, who: str) -> list[Tensor]:
+def directions(x: Any, v: Any, who: str) -> list[Tensor]:
     """The leaves of v, one for each of x and of its shape."""
     vs = []
     for a, b in zip(map(as_tensor, leaves(x)), matched(x, v, who), strict=True):
@@ -171,20 +176,6 @@ def _directions(x: Any, v: Any, who: str) -> list[Tensor]:
 def _dot(gs: Any, vs: list[Tensor]) -> Tensor:
     terms = [g.reshape(-1) * v.reshape(-1) for g, v in zip(leaves(gs), vs, strict=True)]
     return concat(*terms, axis=-1).sum()
-
-
-def jvp(fn: Callable, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-    """(fn(*primals), its directional derivative along the tangents), by two reverse sweeps.
-
-    The pullback is linear in its cotangent u; the derivative of <pullback(u), tangents> with
-    respect to u is the forward derivative, whatever u is.
-    Raises ShapeError if the tangents do not have the primals' form and shapes.
-    """
-    vs = _directions(tuple(primals), tuple(tangents), "jvp")
-    y, pull = vjp(fn, *primals)
-    us = [zeros_like(o) for o in leaves(y)]
-    along = grad(lambda *us: _dot(pull(rebuild(y, us)), vs), tuple(range(len(us))))
-    return y, rebuild(y, along(*us))
 
 
 def jacobian(fn: Callable, argnums: int = 0) -> Callable:
@@ -218,5 +209,5 @@ def hessian(fn: Callable, argnums: int = 0) -> Callable:
 
 def hvp(fn: Callable, x: Any, v: Any) -> Any:
     """The Hessian of fn at x times v, without forming the Hessian. v: of the form and shapes of x."""
-    vs = _directions(x, v, "hvp")
+    vs = directions(x, v, "hvp")
     return grad(lambda z: _dot(grad(fn)(z), vs))(x)

@@ -120,9 +120,15 @@ class Program:
         """The outputs for arrays that are all in the number domain m."""
         env = [*values, *(self.consts if m.rank == 0 else map(m.lift, self.consts))]
         kind = m.array_type
-        for n in self.nodes:
-            y = n.op.value(m, *[env[i] for i in n.args], **n.params)
-            env.append(y if y.__class__ is kind else m.asarray(y))
+        n = None
+        try:
+            for n in self.nodes:
+                y = n.op.value(m, *[env[i] for i in n.args], **n.params)
+                env.append(y if y.__class__ is kind else m.asarray(y))
+        except Exception as e:
+            if n is not None and n.note is not None:
+                n.note.explain(e)
+            raise
         return [env[i] for i in self.outputs]
 
     def on_tensors(self, xs: Sequence[Tensor]) -> list[Tensor]:

@@ -12,18 +12,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .adjoint import Wish, adjoint
+from .adjoint import Wish, adjoint, program_from
 from .checkpoint import Segments, scan_segments
-from .core import STATE, Tensor, as_tensor, define, leaf, recording
+from .core import STATE, Tensor, as_tensor, define, leaf, node, recording
 from .errors import ShapeError, TraceError
-from .memo import same, world
-from .primitives import LOOP, pick
+from .memo import remembered, world
+from .primitives import LOOP, concat, pick, reshape
 from .program import Program, record
-from .tree import flatten, leaves, matched, rebuild, tree_map
+from .tree import flatten, leaves, matched, rebuild, spread, tree_map
 from .truncation import Truncation as Truncation
 
 
@@ -32,7 +33,7 @@ class Layout:
     """How a scan's flat inputs and outputs are grouped.
 
     Inputs: n_state states, n_seq sequences, constants. Outputs of one step: n_state states,
-    n_stack values to stack (the first n_state of them are the states entering the step), sums.
+    n_stack values to stack, sums.
     cut: steps (counted in running order) whose incoming state passes no gradient back.
     fast: whether a faster runner may take the place of the plain one, here and in the gradient.
     """
@@ -55,17 +56,31 @@ def run_plain(m: Any, program: Program, layout: Layout, arrays: Sequence[Any]) -
     state, seqs, consts = list(arrays[:s]), arrays[s:q], arrays[q:]
     rests = [(slice(None),) * len(x.shape) for x in program.inputs[s:q]]  # the axes after that of time
     T = seqs[0].shape[-1 - len(rests[0])]
-    stacks: list[list[Any]] = [[None] * T for _ in range(k)]
+    axes = [-1 - len(program.shape(i)) for i in program.outputs[s : s + k]]
+    stacks: list[Any] = [None] * k
     sums: list[Any] = []
     for t in reversed(range(T)) if layout.reverse else range(T):
         now = [m.index(x, (t, *rest)) for x, rest in zip(seqs, rests, strict=True)]
         out = program.run(m, [*state, *now, *consts])
         state, last = out[:s], out[s + k :]
-        for stack, y in zip(stacks, out[s : s + k], strict=True):
-            stack[t] = y
+        stacks = [_put(m, *put, t, T) for put in zip(stacks, out[s : s + k], axes, strict=True)]
         sums = [a + b for a, b in zip(sums, last, strict=True)] if sums else last
-    axes = [-1 - len(program.shape(i)) for i in program.outputs[s : s + k]]
-    return (*state, *(m.stack(ys, axis) for ys, axis in zip(stacks, axes, strict=True)), *sums)
+    if m.rank:
+        stacks = [m.stack(ys, axis) for ys, axis in zip(stacks, axes, strict=True)]
+    return (*state, *stacks, *sums)
+
+
+def _put(m: Any, stack: Any, y: Any, axis: int, t: int, T: int) -> Any:
+    """The stack with y at step t; floats go at once to where they stay, which takes half the memory of a list."""
+    if m.rank:
+        stack = stack or [None] * T
+        stack[t] = y
+        return stack
+    lead = y.ndim + 1 + axis
+    if stack is None:
+        stack = np.empty((*y.shape[:lead], T, *y.shape[lead:]), y.dtype)
+    stack[(slice(None),) * lead + (t,)] = y
+    return stack
 
 
 RUNNER: list[Callable[..., tuple]] = [run_plain]
@@ -75,30 +90,62 @@ def _value(m: Any, *arrays: Any, program: Program, layout: Layout) -> tuple:
     return (RUNNER[0] if layout.fast else run_plain)(m, program, layout, arrays)
 
 
+class _Pull(NamedTuple):
+    """How the vjp of a scan is computed: the scan backwards, what it reads of the scan (an input, or an
+    output), which cotangents it gives, and the scan that gives what it reads where this one did not."""
+
+    program: Program
+    layout: Layout
+    stored: tuple[tuple[bool, int], ...]
+    wanted: tuple[bool, ...]
+    again: _Again | None
+
+
+_pulls: dict[Any, _Pull] = {}
+
+
 def _vjp(
     g: list[Tensor | None], y: Tensor, *xs: Tensor, program: Program, layout: Layout
 ) -> tuple[Tensor | None, ...]:
     """One scan over the time reversed, whose step is the vjp of the step (adjoint.py).
 
-    What that reads of the step was stacked on the way forward (see `_with_residuals`).
+    What that reads of the step was stacked on the way forward (see `_with_residuals`), or is computed again.
     """
-    s, q, k = layout.n_state, layout.n_seq, layout.n_stack
+    s, q, k = layout.n_state, layout.n_state + layout.n_seq, layout.n_stack
     carry = [leaf(y.m.zeros(v.shape, v)) if c is None else c for c, v in zip(g[:s], y.value, strict=False)]
     gs = [*carry, *g[s:]]
-    wish = _wish(xs, gs, layout)
-    back = adjoint(program, wish, xs[0].m, lambda: _first_step(xs, layout))
-    at = dict(zip(program.outputs[s : s + k], range(s, s + k), strict=True))  # where each stack is
-    stored = [xs[j] if s <= j < s + q else pick(y, i=at[j]) for j in back.needs]
-    keep = _keep_sequence(y, len(xs[s].value), layout)
+    key = (program, layout, _asked(xs), tuple([c is not None for c in gs]))
+    make = partial(_pull, xs, gs, program, layout)
+    pull = make() if y.m.rank else remembered(_pulls, key, make)
+    if pull.again is not None:
+        y = _run_again(xs, y, program, layout, pull.again)
+    stored = [xs[j] if given else part(y, j) for given, j in pull.stored]
+    keep = keep_sequence(y, len(xs[s].value), layout)
     flows = [x for x in gs[s : s + k] if x is not None]
     sums = [x for x in gs[s + k :] if x is not None]
-    n_seq = len(stored) + len(flows) + len(keep)
-    _, parts = _scan(
-        [*carry, *stored, *flows, *keep, *xs[s + q :], *sums], back.program,
-        Layout(s, n_seq, s + sum(wish.wanted[s : s + q]), not layout.reverse, fast=layout.fast),
-    )  # fmt: skip
-    rest = iter(parts[2 * s :])
-    return (*parts[:s], *(next(rest) if w else None for w in wish.wanted[s:]))
+    parts = run_scan([*carry, *stored, *flows, *keep, *xs[q:], *sums], pull.program, pull.layout)
+    rest = iter(parts[s:])
+    return (*parts[:s], *[next(rest) if w else None for w in pull.wanted[s:]])
+
+
+def _pull(xs: Sequence[Tensor], gs: Sequence[Any], program: Program, layout: Layout) -> _Pull:
+    s, q, k = layout.n_state, layout.n_state + layout.n_seq, layout.n_stack
+    wish = _wish(xs, gs, layout)
+    back = adjoint(program, wish, xs[0].m, lambda: first_step(xs, layout))
+    at = dict(zip(program.outputs[s : s + k], range(s, s + k), strict=True))  # where each stack is
+    read, again = tuple(j for j in back.needs if not s <= j < q), None
+    if any(j not in at for j in read):  # it was recorded: the scan is run once more, for what is read of it
+        again = _again(program, layout, read, len(xs))
+        at = {j: i for i, j in enumerate(read, start=again.layout.n_state)}
+    stored = tuple((True, j) if s <= j < q else (False, at[j]) for j in back.needs)
+    n_seq = len(stored) + sum(wish.given[s : s + k]) + wish.masked
+    turned = Layout(s, n_seq, sum(wish.wanted[s:q]), not layout.reverse, fast=layout.fast)
+    return _Pull(back.program, turned, stored, wish.wanted, again)
+
+
+def _asked(xs: Sequence[Tensor]) -> tuple[Any, ...]:
+    """What decides, besides the program, which cotangents there will be: part of a key."""
+    return xs[0].m, *[x.requires_grad for x in xs]
 
 
 def _wish(xs: Sequence[Tensor], given: Sequence[Any], layout: Layout) -> Wish:
@@ -109,43 +156,83 @@ def _wish(xs: Sequence[Tensor], given: Sequence[Any], layout: Layout) -> Wish:
     return Wish(sizes, wanted, tuple(g is not None for g in given), bool(layout.cut))
 
 
-def _first_step(xs: Sequence[Tensor], layout: Layout) -> list[Tensor]:
+def first_step(xs: Sequence[Tensor], layout: Layout) -> list[Tensor]:
     """The inputs of one step, as examples."""
     s, q = layout.n_state, layout.n_state + layout.n_seq
     with recording("off"):
         return [x[0] if s <= i < q else x for i, x in enumerate(xs)]
 
 
-_extended: dict[Any, tuple[Program, Program, Layout]] = {}
+_extended: dict[Any, tuple[Program, Layout]] = {}
 
 
 def _with_residuals(xs: Sequence[Tensor], program: Program, layout: Layout) -> tuple[Program, Layout]:
     """The scan with one more stacked output for each value that its vjp will read."""
+    s, k = layout.n_state, layout.n_stack
     wish = _wish(xs, program.outputs, layout)
-    key = (id(program), layout, wish)
-    if key not in _extended or _extended[key][0] is not program:
-        if len(_extended) > 256:
-            _extended.clear()
-        s, k = layout.n_state, layout.n_stack
-        back = adjoint(program, wish, xs[0].m, lambda: _first_step(xs, layout))
-        stacked, sums = program.outputs[: s + k], program.outputs[s + k :]
-        more = tuple(j for j in back.needs if j >= s + layout.n_seq and j not in stacked[s:])
-        extended = replace(program, outputs=stacked + more + sums)
-        _extended[key] = program, extended, replace(layout, n_stack=k + len(more))
-    return _extended[key][1:]
+    back = adjoint(program, wish, xs[0].m, lambda: first_step(xs, layout))
+    stacked, sums = program.outputs[: s + k], program.outputs[s + k :]
+    more = tuple(j for j in back.needs if not s <= j < s + layout.n_seq and j not in stacked[s:])
+    return replace(program, outputs=stacked + more + sums), replace(layout, n_stack=k + len(more))
 
 
-def _scan(xs: Sequence[Tensor], program: Program, layout: Layout) -> tuple[Tensor, list[Tensor]]:
-    """The scan as a node, and its outputs one by one (without the residuals)."""
+class _Again(NamedTuple):
+    """The scan run once more, for the final states of what it carries and some stacks.
+
+    known: states that are stacked already; they enter as sequences and are not carried: an LSTM's products
+    then leave the loop.
+    """
+
+    program: Program
+    layout: Layout
+    known: tuple[int, ...]
+
+
+def _again(program: Program, layout: Layout, slots: tuple[int, ...], n: int) -> _Again:
+    """The scan of n inputs that stacks these slots and nothing else."""
+    s, q, k = layout.n_state, layout.n_state + layout.n_seq, layout.n_stack
+    stacked = program.outputs[s : s + k]
+    known = () if layout.cut else tuple(i for i in range(s) if program.outputs[i] in stacked)
+    carried = [i for i in range(s) if i not in known]
+    outputs = (*(program.outputs[i] for i in carried), *slots)
+    inputs = [*carried, *range(s, q), *known, *range(q, n)]
+    how = replace(layout, n_state=len(carried), n_seq=q - s + len(known), n_stack=len(slots))
+    return _Again(program_from(replace(program, outputs=outputs), inputs), how, known)
+
+
+def _run_again(xs: Sequence[Tensor], y: Tensor, program: Program, layout: Layout, again: _Again) -> Tensor:
+    """The scan y of xs, run once more."""
+    s, q, k = layout.n_state, layout.n_state + layout.n_seq, layout.n_stack
+    at = {o: i for i, o in enumerate(program.outputs[s : s + k], start=s)}  # where each stack is
+    entering = [_entering(xs[i], part(y, at[program.outputs[i]]), layout.reverse) for i in again.known]
+    states = [x for i, x in enumerate(xs[:s]) if i not in again.known]
+    return scan_row(*states, *xs[s:q], *entering, *xs[q:], program=again.program, layout=again.layout)
+
+
+def _entering(first: Tensor, leaving: Tensor, reverse: bool) -> Tensor:
+    """The states that enter the steps, stacked, from the one before the first step and those that leave."""
+    start = reshape(first, shape=(1, *first.shape), ndim=first.ndim)
+    return concat(*((leaving[1:], start) if reverse else (start, leaving[:-1])), axis=-leaving.ndim)
+
+
+def run_scan(xs: Sequence[Tensor], program: Program, layout: Layout) -> list[Tensor]:
+    """The outputs of a scan: final states, stacks, sums (without the residuals)."""
     s, k, n = layout.n_state, layout.n_stack, len(program.outputs)
-    if STATE.mode != "off" and any(x.requires_grad for x in xs):
-        program, layout = _with_residuals(xs, program, layout)
+    if STATE.mode == "grad" and any([x.requires_grad for x in xs]):  # what is recorded stores nothing
+        key = (program, layout, _asked(xs))
+        make = partial(_with_residuals, xs, program, layout)
+        program, layout = remembered(_extended, key, make)
     r = scan_row(*xs, program=program, layout=layout)
     more = layout.n_stack - k
-    return r, [pick(r, i=i if i < s + k else i + more) for i in range(n)]
+    return [part(r, i if i < s + k else i + more) for i in range(n)]
 
 
-def _keep_sequence(y: Tensor, T: int, layout: Layout) -> list[Tensor]:
+def part(r: Tensor, i: int) -> Tensor:
+    """One output of a scan."""
+    return node(pick, r.m, r.value[i], (r,), {"i": i})
+
+
+def keep_sequence(y: Tensor, T: int, layout: Layout) -> list[Tensor]:
     """For a truncated scan: the sequence that is False at the steps whose incoming state is cut."""
     if not layout.cut:
         return []
@@ -175,52 +262,64 @@ def scan(
     reverse: run from the last step to the first.
     fast: False runs the recorded step, one after the other; the results are the same to rounding.
     checkpoint: store the states at the borders of segments of k steps only, and run each segment again in
-    the backward pass; True: about sqrt(T) steps. An LSTM of T = 20,000, n = 128, batch 8, float32 takes
-    380 MiB instead of 1850 (the process at its peak, 2026-11-21). Results are the same to rounding.
+    the backward pass; True: about sqrt(T) steps. Results are the same to rounding. An LSTM of T = 100,000,
+    n = 128, d = 16, batch 8, float32 trains in 131 MiB if each step gives its loss, in 514 MiB if the states
+    are stacked (the process at its peak, 2026-11-21); what a loss makes of those stacks comes on top.
     Raises ShapeError if the sequences differ in length, are empty, or the step changes its state's shape;
     ValueError for a bad truncate or checkpoint, or if neither of the two is a multiple of the other.
     Source: the derivative is BPTT, Werbos 1990; the symmetry of carry, sequence and constant.
     """
-    state, xs, params = map(_tensors, (state, xs, params))
-    T = _length(xs)
-    cuts = [] if truncate is None else Truncation(T, truncate).cuts
+    flat: list[Any] = []
+    forms = spread(state, flat), (n := len(flat)), spread(xs, flat), (q := len(flat)), spread(params, flat)
+    flat = [v if v.__class__ is Tensor else as_tensor(v) for v in flat]
+    T = _length(flat[n:q], xs)
+    cut = frozenset(() if truncate is None else (t - 1 for t in Truncation(T, truncate).cuts))
     if checkpoint is not None:
         segments = Segments(T, checkpoint, truncate)
         if segments.k < T:
+            state, xs, params = rebuild((state, xs, params), flat)
             return scan_segments(scan, step, state, xs, params, segments, reverse=reverse, fast=fast)
-    state = _in_one_domain(state, [*leaves(xs), *leaves(params)])
-    x = rebuild(xs, [v[-1 if reverse else 0] for v in leaves(xs)])
-    program, captured, output = _record_step(step, state, x, params)
-    n = len(leaves(state))
-    cut = frozenset(t - 1 for t in cuts)
-    layout = Layout(n, len(leaves(xs)), len(program.outputs) - n, reverse, cut, fast)
-    _, parts = _scan([*leaves(state), *leaves(xs), *leaves(params), *captured], program, layout)
-    return rebuild(state, parts[:n]), rebuild(output, parts[2 * n :])
+    flat[:n] = _in_one_domain(flat, n)
+    t, trees = -1 if reverse else 0, (state, xs, params)
+    program, captured, output = _recorded_step(step, trees, forms, flat, t)
+    layout = Layout(n, q - n, len(program.outputs) - n, reverse, cut, fast)
+    parts = run_scan([*flat, *captured], program, layout)
+    return rebuild(state, parts[:n]), rebuild(output, parts[n:])
 
 
-_recorded: dict[Any, tuple[list[Any] | None, Any]] = {}
+_recorded: dict[Any, tuple[Program, list[int], Any]] = {}
+
+
+def _recorded_step(
+    step: Callable, trees: Any, forms: Any, flat: list[Tensor], t: int
+) -> tuple[Program, list[Tensor], Any]:
+    """The program (state, x, params) -> (new state, output), what it captured, the form of the output.
+
+    A step is recorded once per shapes, as long as what it reads stays the same (memo.py).
+    trees: (state, xs, params), of these forms and of these tensors; t: the step that is an example.
+    """
+    _, n, _, q, _ = forms
+    read = world(step)
+    key: Any = None
+    if read is not None:
+        shapes = [v.value.shape for v in flat]
+        shapes[n:q] = [x[1:] for x in shapes[n:q]]
+        kinds = [(v.value.dtype, v.m) for v in flat]
+        key = (read[0], getattr(step, "__name__", ""), forms, tuple(shapes), tuple(kinds))
+        if (found := _recorded.get(key)) is not None:
+            return found[0], [read[1][i] for i in found[1]], found[2]
+    looked = STATE.looked
+    now = [v[t] if n <= i < q else v for i, v in enumerate(flat)]
+    program, captured, output = _record_step(step, *rebuild(trees, now))
+    if read is not None and STATE.looked == looked:
+        at = {x.id: i for i, x in enumerate(read[1])}
+        if all(x.id in at for x in captured):
+            remembered(_recorded, key, lambda: (program, [at[x.id] for x in captured], output))
+    return program, captured, output
 
 
 def _record_step(step: Callable, state: Any, x: Any, params: Any) -> tuple[Program, list[Tensor], Any]:
-    """The program (state, x, params) -> (new state, entering state, output), what it captured, the output.
-
-    A Cell is recorded once per shapes, as long as what it reads stays the same (memo.py).
-    """
-    found = flatten((state, x, params))
-    key = (id(step), tuple((path, v.shape, v.dtype, v.m.name) for path, v in found))
-    read = world(step) if hasattr(step, "fn") else None
-    if read is not None and key in _recorded and same(_recorded[key][0], read):
-        return _recorded[key][1]
-    result = _record_step_anew(step, state, x, params)
-    if read is not None and not result[1]:
-        if len(_recorded) > 256:
-            _recorded.clear()
-        _recorded[key] = (read, result)
-    return result
-
-
-def _record_step_anew(step: Callable, state: Any, x: Any, params: Any) -> tuple[Program, list[Tensor], Any]:
-    """The program (state, x, params) -> (new state, entering state, output), what it captured, the output."""
+    """The step as `_recorded_step` gives it, recorded now."""
     output: list[Any] = []
     function = getattr(step, "step", step)  # a Cell knows its step
 
@@ -233,7 +332,7 @@ def _record_step_anew(step: Callable, state: Any, x: Any, params: Any) -> tuple[
             )
         new, y = result
         output.append(tree_map(lambda _: 0, y))  # its form; a recording keeps no values
-        return [*_checked_state(s, new), *leaves(s), *leaves(y)]
+        return [*_checked_state(s, new), *leaves(y)]
 
     one_step.__name__ = getattr(step, "name", getattr(step, "__name__", "step"))
     examples = rebuild((state, x, params), [v.detach() for v in leaves((state, x, params))])
@@ -243,38 +342,34 @@ def _record_step_anew(step: Callable, state: Any, x: Any, params: Any) -> tuple[
     return program, captured, tree_map(lambda _: 0, output[0])  # its form; the tensors are not kept
 
 
-def _tensors(tree: Any) -> Any:
-    return tree_map(as_tensor, tree)
-
-
-def _in_one_domain(state: Any, others: list[Tensor]) -> Any:
-    """The state in the most general number domain around it: it will hold such numbers after one step."""
-    if not leaves(state):
+def _in_one_domain(flat: list[Tensor], n: int) -> list[Tensor]:
+    """The first n, the state, in the most general number domain of all: it holds such numbers after a step."""
+    if not n:
         raise ShapeError("scan: the state is empty; a step without state is an ordinary function of all xs")
-    m = max((v.m for v in [*leaves(state), *others]), key=lambda d: d.rank)
+    m = max([v.m for v in flat], key=lambda d: d.rank)
 
     def lifted(v: Tensor) -> Tensor:
         return v if v.m is m or v.dtype.kind in "iub" else v + leaf(m.zeros((), m.lift(v.value)))
 
-    return tree_map(lifted, state)
+    return [lifted(v) for v in flat[:n]]
 
 
-def _length(xs: Any) -> int:
-    lengths = {}
-    for path, x in flatten(xs):
-        if x.ndim == 0:
-            raise ShapeError(f"scan: the sequence {path or 'xs'} has no time axis (its shape is ())")
-        lengths[path or "xs"] = x.shape[0]
-    if not lengths:
+def _length(seqs: list[Tensor], xs: Any) -> int:
+    lengths = {x.shape[0] if x.ndim else None for x in seqs}
+    if len(lengths) == 1 and (T := lengths.pop()):
+        return T
+    named = {path or "xs": x.shape for (path, _), x in zip(flatten(xs), seqs, strict=True)}
+    for name, shape in named.items():
+        if not shape:
+            raise ShapeError(f"scan: the sequence {name} has no time axis (its shape is ())")
+    if not named:
         raise ShapeError(
             "scan: no sequence given, so the number of steps is unknown; pass xs of shape (T, ...)"
         )
-    if len(set(lengths.values())) > 1:
-        raise ShapeError(f"scan: the sequences differ in length: {lengths}; the first axis of each is time")
-    T = next(iter(lengths.values()))
-    if T == 0:
-        raise ShapeError("scan: the sequence has T = 0 steps; at least one is needed")
-    return T
+    if len({shape[0] for shape in named.values()}) > 1:
+        sizes = {name: shape[0] for name, shape in named.items()}
+        raise ShapeError(f"scan: the sequences differ in length: {sizes}; the first axis of each is time")
+    raise ShapeError("scan: the sequence has T = 0 steps; at least one is needed")
 
 
 def _describe(result: Any) -> str:

@@ -18,6 +18,7 @@ class _State(threading.local):
     frozen = False  # inside no_grad() while everything is recorded
     watch: Any = None  # sees each new node while a program is traced (see watch.py)
     since: float = float("inf")  # nodes with a larger id belong to a program being traced
+    looked = 0  # how often numbers were read that no program shows: a Tensor's, or chance's
 
 
 STATE = _State()

@@ -24,7 +24,21 @@ def flatten(tree: Any, path: str = "") -> list[tuple[str, Any]]:
 
 def leaves(tree: Any) -> list[Any]:
     """The leaves, in order."""
-    return [leaf for _, leaf in flatten(tree)]
+    found: list[Any] = []
+    spread(tree, found)
+    return found
+
+
+def spread(tree: Any, found: list[Any]) -> Any:
+    """The form of a tree, as a key: equal for trees that differ in their leaves only, which `found` is given."""
+    if not isinstance(tree, _FORMS):
+        found.append(tree)
+        return True
+    if tree is None:
+        return None
+    keys = tuple(tree) if isinstance(tree, dict) else len(tree)
+    values = tree.values() if isinstance(tree, dict) else tree
+    return tree.__class__, keys, *[spread(v, found) for v in values]
 
 
 def rebuild(tree: Any, values: Iterable[Any]) -> Any:
@@ -33,14 +47,14 @@ def rebuild(tree: Any, values: Iterable[Any]) -> Any:
 
 
 def _build(tree: Any, it: Iterator[Any]) -> Any:
+    if not isinstance(tree, _FORMS):
+        return next(it)
     if tree is None:
         return None
     if isinstance(tree, dict):
         return {k: _build(v, it) for k, v in tree.items()}
-    if isinstance(tree, (tuple, list)):
-        parts = [_build(v, it) for v in tree]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
-    return next(it)
+    parts = [_build(v, it) for v in tree]
+    return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
 
 
 def matched(tree: Any, other: Any, who: str = "tree_map") -> list[Any]:
@@ -74,5 +88,7 @@ def _form(tree: Any) -> str:
 
 def tree_map(fn: Callable[..., Any], tree: Any, *others: Any) -> Any:
     """`fn` of the leaves at each place, in a tree of the same form. Raises ShapeError if forms differ."""
+    if not others:
+        return rebuild(tree, map(fn, leaves(tree)))
     columns = [leaves(tree), *(matched(tree, other) for other in others)]
     return rebuild(tree, [fn(*xs) for xs in zip(*columns, strict=True)])

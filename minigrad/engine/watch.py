@@ -41,6 +41,11 @@ class Note(NamedTuple):
     file: str | None
     line: int | None
 
+    def explain(self, e: BaseException) -> None:
+        """Add to an error that it comes from here."""
+        if self.file:
+            e.add_note(f"in line {self.line} of {self.file}")
+
 
 class _Code:
     """What is asked of a code object at every operation: whose it is, its lines, and where it binds again."""

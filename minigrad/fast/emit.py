@@ -53,14 +53,17 @@ class Handle:
 
 @dataclass(eq=False)
 class Instruction:
-    """One line: `text` with {o} for its result and {0}, {1} for its inputs."""
+    """One line: `text` with {o} for its result and {0}, {1} for its inputs; op: its name for a compiled loop."""
 
+    op: str
     text: str
     out: Handle
     args: tuple[Any, ...]
     fresh: bool = False  # makes its own array
     aligned: bool = False  # elementwise: may write over an input
     part: tuple | None = None  # a copy into the result at this key
+    onto: tuple | None = None  # added to the result at this key
+    axes: tuple[int, ...] = ()  # along which it reduces
     whole: bool = False  # its result must be contiguous
     note: Any = None
 
@@ -85,10 +88,10 @@ class Emitter:
         self.count += 1
         return Handle(f"t{self.count}", tuple(shape), np.dtype(dtype), self, base, view)
 
-    def put(self, text: str, args: tuple[Any, ...], shape: tuple, dtype: Any, **how: Any) -> Handle:
+    def put(self, op: str, text: str, args: tuple[Any, ...], shape: tuple, dtype: Any, **how: Any) -> Handle:
         """Write one instruction and return its result."""
         out = self.new(shape, dtype)
-        out.made = Instruction(text, out, args, note=self.note, **how)
+        out.made = Instruction(op, text, out, args, note=self.note, **how)
         self.code.append(out.made)
         return out
 
@@ -106,9 +109,9 @@ class Emitter:
             for a in args
         )
         places = ", ".join(f"{{{i}}}" for i in range(len(args)))
-        self.space[name] = getattr(np, name)
+        self.space[name] = exp if name == "exp" else getattr(np, name)
         word = "out={o}" if name == "maximum" else "{o}"
-        return self.put(f"{name}({places}, {word})", inputs, shape, of, aligned=True)
+        return self.put(name, f"{name}({places}, {word})", inputs, shape, of, aligned=True)
 
     def number(self, c: Any, dtype: Any) -> Any:
         """A constant by name: numpy takes an array without axes in half the time of a Python number."""
@@ -125,7 +128,7 @@ class Emitter:
         name = f"{row}{sum(k.startswith(row) for k in self.space) or ''}"
         self.space[name] = Rule(TABLE[row], params)
         places = ", ".join(f"{{{i}}}" for i in range(len(args)))
-        return self.put(f"{{o}} = {name}({places})", args, shape, dtype, fresh=True)
+        return self.put(row, f"{{o}} = {name}({places})", args, shape, dtype, fresh=True)
 
     # ---- elementwise ----
     def __getattr__(self, name: str) -> Any:
@@ -153,10 +156,10 @@ class Emitter:
         shape = np.broadcast_shapes(*(h.shape for h in hs))
         dtype = np.result_type(*(h.dtype if isinstance(h, Handle) else h for h in (x, y)))
         text = "np.copyto({o}, {2}); np.copyto({o}, {1}, where={0})"
-        return self.put(text, (c, x, y), shape, dtype)
+        return self.put("where", text, (c, x, y), shape, dtype)
 
     def cast(self, x: Handle, dtype: str) -> Handle:
-        return self.put("{o}[...] = {0}", (x,), x.shape, dtype)
+        return self.put("copy", "{o}[...] = {0}", (x,), x.shape, dtype)
 
     # ---- products and reductions ----
     def matmul(self, a: Handle, b: Handle) -> Handle:
@@ -164,7 +167,7 @@ class Emitter:
         name = "dot" if a.ndim == b.ndim == 2 else "matmul"
         self.space[name] = getattr(np, name)
         dtype = np.result_type(a.dtype, b.dtype)
-        return self.put(f"{name}({{0}}, {{1}}, {{o}})", (a, b), shape, dtype, whole=True)
+        return self.put(name, f"{name}({{0}}, {{1}}, {{o}})", (a, b), shape, dtype, whole=True)
 
     def sum(self, x: Handle, axis: tuple[int, ...], keepdims: bool = False) -> Handle:
         return self._reduce("add", x, axis, keepdims)
@@ -175,7 +178,8 @@ class Emitter:
     def _reduce(self, name: str, x: Handle, axis: tuple[int, ...], keepdims: bool) -> Handle:
         self.space[name] = getattr(np, name)
         text = f"{name}.reduce({{0}}, {tuple(axis)}, None, {{o}}, {keepdims})"
-        return self.put(text, (x,), _reduced(x.shape, axis, keepdims), x.dtype)
+        axes = tuple(a + x.ndim for a in axis)
+        return self.put(f"{name}.reduce", text, (x,), _reduced(x.shape, axis, keepdims), x.dtype, axes=axes)
 
     def logsumexp(self, x: Handle, axis: tuple[int, ...], keepdims: bool) -> Handle:
         shape = _reduced(x.shape, axis, keepdims)
@@ -221,10 +225,10 @@ class Emitter:
     def place(self, x: Handle, key: tuple, shape: tuple, onto: Handle | None = None) -> Handle:
         if onto is None:
             lead = x.shape[: x.ndim - sum(not isinstance(k, int) for k in key)]
-            onto = self.put("{o}.fill(0)", (), lead + shape, x.dtype)
+            onto = self.zeros(lead + shape, x)
         full = (ALL,) * (onto.ndim - len(key)) + key
         text = View("index", full).text("{o}")
-        self.code.append(Instruction(f"{text} += {{0}}", onto, (x,), note=self.note))
+        self.code.append(Instruction("add", f"{text} += {{0}}", onto, (x,), note=self.note, onto=full))
         return onto
 
     def concat(self, xs: Any, axis: int) -> Handle:
@@ -243,10 +247,10 @@ class Emitter:
 
     def _fill(self, xs: Any, shape: list[int], keys: list[tuple]) -> Handle:
         """A new array with the parts at their keys, which cover it."""
-        out = self.put("", (), tuple(shape), np.result_type(*(x.dtype for x in xs)))
+        out = self.put("", "", (), tuple(shape), np.result_type(*(x.dtype for x in xs)))
         for x, key in zip(xs, keys, strict=True):
             full = (ALL,) * (out.ndim - len(key)) + key
-            self.code.append(Instruction("{o}[...] = {0}", out, (x,), part=full, note=self.note))
+            self.code.append(Instruction("copy", "{o}[...] = {0}", out, (x,), part=full, note=self.note))
         return out
 
     # ---- what the engine asks of a domain ----
@@ -257,7 +261,7 @@ class Emitter:
         return x
 
     def zeros(self, shape: Any, like: Any) -> Handle:
-        return self.put("{o}.fill(0)", (), tuple(shape), like.dtype)
+        return self.put("zero", "{o}.fill(0)", (), tuple(shape), like.dtype)
 
 
 @dataclass(frozen=True)
@@ -269,6 +273,12 @@ class Rule:
 
     def __call__(self, *xs: Any) -> Any:
         return FLOATS.asarray(self.op.value(FLOATS, *xs, **self.params))
+
+
+def exp(x: Any, out: Any) -> None:
+    """As the table's exp: what is too large is inf, without a warning."""
+    with np.errstate(over="ignore"):
+        np.exp(x, out)
 
 
 class _Name(str):
@@ -291,8 +301,8 @@ def variables(program: Program) -> list[str]:
     return out
 
 
-_OURS = set("T np dtypes env loop before after product row column one half zero".split())
-_OUR_KIND = re.compile(r"(c_\w*|(kernel|is_max|one_hot|gather|scatter|logsumexp)\d*)(?<!_)")
+_OURS = set("T t np dtypes env loop before after product column total largest one half zero".split())
+_OUR_KIND = re.compile(r"(c_\w*|(row|is_max|one_hot|gather|scatter|logsumexp)\d*)(?<!_)")
 
 
 def _reduced(shape: tuple, axis: tuple[int, ...], keepdims: bool) -> tuple[int, ...]:

@@ -12,12 +12,13 @@ from .regroup import VIEWS, rank
 from .values import CARRIED, FIXED, Graph, Value, ordered, pointwise
 
 INSIDE, OUTSIDE, ONCE = 1.0, 0.1, 0.01  # the cost of a call at each step, on whole stacks, on what is fixed
+TERM = 0.0  # an elementwise row in a compiled loop, next to one that is a call: joining them gains nothing
 COPY = 2.5  # a copy that nothing else would need, next to a call that computes
 
 
-def packed(g: Graph, outputs: list[Value]) -> list[Value]:
-    """The outputs, with equal work joined."""
-    best = _cost(g, outputs)
+def packed(g: Graph, outputs: list[Value], term: float = 1.0) -> list[Value]:
+    """The outputs, with equal work joined; term: the cost of an elementwise call next to that of another."""
+    best = _cost(g, outputs, term)
     tried: set[tuple[int, ...]] = set()
     again = True
     while again:
@@ -28,7 +29,7 @@ def packed(g: Graph, outputs: list[Value]) -> list[Value]:
                 continue
             tried.add(key)
             joined = _joined(g, outputs, members)
-            if joined is not None and (cost := _cost(g, joined)) < best - 1e-9:
+            if joined is not None and (cost := _cost(g, joined, term)) < best - 1e-9:
                 outputs, best, again = joined, cost, True
                 break
     return outputs
@@ -45,7 +46,7 @@ def _groups(g: Graph, outputs: list[Value]) -> list[list[Value]]:
             continue
         assert v.op is not None
         first = v.args[0].serial if v.isa("matmul") else level[v.serial]
-        key = (v.op.name, v.shape[:-1], v.dtype, v.when, v.serial in kept, first)
+        key = (v.op.name, v.shape[:-1], v.shape[-1] == 1, v.dtype, v.when, v.serial in kept, first)
         classes.setdefault(key, []).append(v)
         fine = tuple((a.when, a.op.name if a.op else "") for a in v.args)
         classes.setdefault((*key, fine), []).append(v)
@@ -103,7 +104,7 @@ def _side_by_side(g: Graph, vs: Sequence[Value]) -> Value | None:
     return g.joined(vs)
 
 
-def _cost(g: Graph, outputs: list[Value]) -> float:
+def _cost(g: Graph, outputs: list[Value], term: float) -> float:
     """An estimate of the time, in calls at each step."""
     order = ordered(outputs)
     inside = {v.serial for v in outputs[: g.layout.n_state]}
@@ -129,5 +130,5 @@ def _cost(g: Graph, outputs: list[Value]) -> float:
                     total += COPY * price(v)
                 held.add(a.serial)
         else:
-            total += price(v) * (2 if v.isa("matmul") else 1)
+            total += price(v) * (2 if v.isa("matmul") else term if v.when and pointwise(v) else 1)
     return total

@@ -16,14 +16,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from .values import CARRIED, FIXED, TIMED, Graph, Value, ordered, pointwise, uses
+from .narrow import narrowed
+from .values import CARRIED, FIXED, TIMED, Graph, Value, ordered, part_of, pointwise, uses
 
 VIEWS = ("index", "reshape", "transpose", "broadcast")
 
 
 def regrouped(g: Graph, outputs: list[Value]) -> list[Value]:
     """The outputs, with as little as possible of them inside the loop."""
-    for way in (_columns, _gates, _chains):
+    for way in (narrowed, _columns, _gates, _chains):
         outputs = way(g, outputs)
     return outputs
 
@@ -35,8 +36,8 @@ def _columns(g: Graph, outputs: list[Value]) -> list[Value]:
 
     def rule(v: Value, args: list[Value]) -> Value:
         new = g.again(v, args)
-        if v.isa("index") and v.args[0].serial in sliced and new.isa("index"):
-            return _pushed(g, args[0], *v.params["key"][0].indices(args[0].shape[-1])[:2])
+        if v.isa("index") and v.args[0].serial in sliced and new.isa("index") and (found := part_of(v)):
+            return _pushed(g, args[0], *found[1:])
         return _split_product(g, new) if new.isa("matmul") else new
 
     return g.mapped(outputs, rule)
@@ -52,7 +53,7 @@ def _only_sliced(outputs: Sequence[Value]) -> set[int]:
     found: set[int] = set()
     for v in reversed(order):
         if v.when and v.op is not None and all(
-            (r.isa("index") and len(r.params["key"]) == 1) or (r.serial in found and _slices_through(r))
+            (part_of(r) or (0,))[0] == -1 or (r.serial in found and _slices_through(r))
             for r in readers[v.serial]
             if r is not v
         ) and v not in outputs:  # fmt: skip
@@ -203,7 +204,7 @@ def _sum(g: Graph, terms: list[tuple[int, Value]]) -> Value:
     for when in (FIXED, TIMED, CARRIED):
         level = _one_product(g, [(s, t) for s, t in terms if t.when == when])
         if level:
-            level.sort(key=lambda term: -term[0])  # begin with one that is added
+            level.sort(key=lambda term: (math.prod(term[1].shape), -term[0]))  # small first, then what is added
             total = level[0]
             for term in level[1:]:
                 total = _plus(g, total, term)

@@ -1,28 +1,27 @@
-"""Nodes outside the loop, on whole stacks: value(stack) = stack(value); sums over time become products.
+"""Nodes outside the loop, on whole stacks: value(stack) = stack(value).
 
 Every row counts its axes from the right, so running a node on stacks of shape (T, ...) is running it at
-every step. A sum over time that ends in a matrix product becomes one product over (time, batch).
-Elementwise rows write into arrays that nobody needs any more, and parts of a concatenation into the whole.
+every step. Elementwise rows write into arrays that nobody needs any more, and parts of a concatenation into the whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..domains.floats import FLOATS
 from ..engine.primitives import LAYOUT, POINTWISE
 from ..engine.program import Node, Program
 from .emit import Rule, variables
+from .kernels import multiply
 from .memory import empty
 from .views import View
+from .written import function
 
 UFUNCS = {
     "add": "add", "sub": "subtract", "mul": "multiply", "div": "divide", "neg": "negative", "tanh": "tanh",
 }  # fmt: skip
-LINEAR = ("add", "sub", "neg", "reshape", "transpose", "index", "place", "cast", "concat")
 
 
 class Outside:
@@ -42,11 +41,13 @@ class Outside:
         self.last = {a: k for k in self.slots for a in self._node(k).args}
         self.last.update(dict.fromkeys(needed, self.first + len(program.nodes)))
         self.homes = self._homes()
+        self.over: set[int] = set()  # what has been written over
         self.space: dict[str, Any] = {"np": np, "empty": empty, "product": _product}
-        self.source = self._text(needed) if self.slots else ""
+        self.source, self.run = "", _nothing
         if self.slots:
-            exec(compile(self.source, f"<{name} the loop of {program.name}>", "exec"), self.space)
-        self.run: Callable[[dict[int, Any], int], None] = self.space.get(name, lambda env, T: None)
+            self.source, notes = self._text(needed)
+            title = f"{name} the loop of {program.name}"
+            self.run = function(name, self.source, title, self.space, notes)
 
     def _node(self, slot: int) -> Node:
         return self.program.nodes[slot - self.first]
@@ -72,16 +73,19 @@ class Outside:
         return parts
 
     # ---- text ----
-    def _text(self, needed: Collection[int]) -> str:
+    def _text(self, needed: Collection[int]) -> tuple[str, dict[int, Any]]:
+        """The function, and which line of the cell each of its lines comes from."""
         read = sorted({a for k in self.slots for a in self._node(k).args} - self.mine)
         begun: set[int] = set()  # concatenations whose memory is there
-        lines = [f"{self.names[a]} = env[{a}]" for a in read]
+        lines = [f"def {self.name}(env, T):  # the loop of {self.program.name}"]
+        lines += [f"    {self.names[a]} = env[{a}]" for a in read]
+        notes: dict[int, Any] = {}
         for k in self.slots:
-            lines += self._lines(k, begun)
-        lines += [f"env[{k}] = {self.names[k]}" for k in self.slots if k in needed]
-        return "\n".join(
-            [f"def {self.name}(env, T):  # the loop of {self.program.name}", *(f"    {x}" for x in lines), ""]
-        )
+            mine = self._lines(k, begun)
+            notes.update(dict.fromkeys(range(len(lines) + 1, len(lines) + 1 + len(mine)), self._node(k).note))
+            lines += [f"    {line}" for line in mine]
+        lines += [f"    env[{k}] = {self.names[k]}" for k in self.slots if k in needed]
+        return "\n".join([*lines, ""]), notes
 
     def _lines(self, k: int, begun: set[int]) -> list[str]:
         n, name = self._node(k), self.names[k]
@@ -121,26 +125,31 @@ class Outside:
         return self.names[a]
 
     def _empty(self, k: int) -> str:
-        dtype = np.dtype(self.program.dtype(k)).name
+        dtype = np.dtype(self.program.dtype(k))
+        self.space[dtype.name] = dtype
         shape = ", ".join(map(str, ["T"] * (k in self.stacked) + list(self.program.shape(k))))
-        return f"empty(({shape}{',' * (',' not in shape and shape != '')}), {dtype!r})"
+        return f"empty(({shape}{',' * (',' not in shape and shape != '')}), {dtype.name})"
 
     def _out(self, k: int, n: Node) -> str:
         """Where an elementwise row writes: into its concatenation, over an argument, or a new array."""
         if k in self.homes:
             whole, key = self.homes[k]
             return self.names[whole] + key
-        over = next((a for a in n.args if self._may_overwrite(a, k, n)), None)
-        return self._empty(k) if over is None else self.names[over]
+        done = self.slots[: self.slots.index(k)]
+        for a in (*n.args, *(a for a in done if self.last.get(a) in done)):
+            if self._may_overwrite(a, k, n):
+                self.over.add(a)
+                return self.names[a]
+        return self._empty(k)
 
     def _may_overwrite(self, a: int, k: int, n: Node) -> bool:
-        """Whether the argument is an array of its own that nobody reads later."""
+        """Whether the argument, or an earlier value, is an array of its own that nobody reads later."""
         same = self.program.shape(a) == n.shape and self.program.dtype(a) == n.dtype
         own = a in self.mine and self._node(a).op.name in (*UFUNCS, "matmul") and a not in self.homes
         looked_at = (self._node(j) for j in self.slots if self._node(j).op.kind == LAYOUT)
         return (
-            same and own and self.last[a] == k and (a in self.stacked) == (k in self.stacked)
-            and not any(a in v.args for v in looked_at)
+            same and own and a not in self.over and (a not in n.args or self.last[a] == k)
+            and (a in self.stacked) == (k in self.stacked) and not any(a in v.args for v in looked_at)
         )  # fmt: skip
 
     def _call(self, k: int, n: Node) -> str:
@@ -155,84 +164,11 @@ class Outside:
         return f"{name}({', '.join(args)})"
 
 
+def _nothing(env: dict[int, Any], T: int) -> None:
+    """What runs where there is nothing to run."""
+
+
 def _product(a: Any, b: Any, out: Any) -> Any:
     """a @ b for all steps as one product."""
-    np.matmul(a.reshape(-1, a.shape[-1]), b, out=out.reshape(-1, b.shape[-1]))
+    multiply(a.reshape(-1, a.shape[-1]), b, out.reshape(-1, b.shape[-1]))
     return out
-
-
-class Sums:
-    """Sums over time of slots, computed without the stack where the node allows it."""
-
-    def __init__(self, program: Program, env: dict[int, Any], stacked: frozenset[int], T: int) -> None:
-        self.program, self.env, self.stacked, self.T = program, env, stacked, T
-        self.first = len(program.inputs) + len(program.consts)
-        self.known: dict[int, Any] = {}
-
-    def lazy(self, slot: int) -> list[int]:
-        """The slots that must be known to sum this one, nothing else of it being needed."""
-        if slot < self.first or slot not in self.stacked:
-            return [slot]
-        n = self.program.nodes[slot - self.first]
-        if n.op.name in LINEAR and self._plain(n):
-            return [x for a in n.args for x in self.lazy(a)]
-        if n.op.name in ("matmul", "scatter") and all(a in self.stacked for a in n.args):
-            return [self._under(a)[0] for a in n.args]
-        return [n.args[0]] if n.op.name == "sum" else [slot]
-
-    def _plain(self, n: Node) -> bool:
-        """Whether the node is linear in its arguments, which all have its own rank or are alone."""
-        if len(n.args) == 1:
-            return True
-        if n.op.name == "concat":
-            return all(a in self.stacked for a in n.args)
-        return all(a in self.stacked and self.program.shape(a) == n.shape for a in n.args)
-
-    def _under(self, slot: int) -> tuple[int, bool]:
-        """(slot, False), or what a transposed slot was before and True."""
-        if slot >= self.first:
-            n = self.program.nodes[slot - self.first]
-            if n.op.name == "transpose" and n.params["axes"] == (-1, -2):
-                return n.args[0], True
-        return slot, False
-
-    def total(self, slot: int) -> Any:
-        """The sum over time of a slot."""
-        if slot not in self.known:
-            self.known[slot] = self._total(slot)
-        return self.known[slot]
-
-    def _total(self, slot: int) -> Any:
-        if slot not in self.stacked:
-            return self.env[slot] * self.T
-        if slot in self.env or slot < self.first:
-            return self.env[slot].sum(axis=0)
-        n = self.program.nodes[slot - self.first]
-        if n.op.name == "matmul":
-            return self._product(n)
-        if n.op.name == "sum":
-            return self._flat_sum(n)
-        if n.op.name == "scatter":
-            flat = n.params | {"at": n.params["at"] + 1}  # time is one more axis of the indices
-            return n.op.value(FLOATS, *[self.env[a] for a in n.args], **flat)
-        return np.asarray(n.op.value(FLOATS, *[self.total(a) for a in n.args], **n.params))
-
-    def _flat_sum(self, n: Node) -> Any:
-        """A sum over time and over axes of the step: where it can be, a row of ones times the stack."""
-        x, axis, keep = self.env[n.args[0]], n.params["axis"], n.params["keepdims"]
-        if x.ndim == 3 and tuple(axis) == (-2,) and x.dtype.kind not in "iub":
-            y = np.ones((1, x.shape[0] * x.shape[1]), x.dtype) @ x.reshape(-1, x.shape[2])
-            return y if keep else y[0]
-        total = x.sum(axis=(0, *(a + x.ndim for a in axis)), keepdims=keep)
-        return total[0] if keep else total
-
-    def _product(self, n: Node) -> Any:
-        """sum_t A_t B_t as one product over (time, inner axis)."""
-        (a, flip_a), (b, flip_b) = (self._under(x) for x in n.args)
-        x, y = self.env[a], self.env[b]
-        if x.ndim != 3 or y.ndim != 3:
-            p, r = (np.swapaxes(v, -1, -2) if f else v for v, f in ((x, flip_a), (y, flip_b)))
-            return np.matmul(p, r).sum(axis=0)
-        left = x.reshape(-1, x.shape[-1]).T if flip_a else x.transpose(1, 0, 2).reshape(x.shape[1], -1)
-        right = y.transpose(0, 2, 1).reshape(-1, y.shape[1]) if flip_b else y.reshape(-1, y.shape[-1])
-        return left @ right

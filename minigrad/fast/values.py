@@ -118,7 +118,7 @@ class Graph:
         """v[start:stop] along an axis counted from the right."""
         if (start, stop) == (0, v.shape[axis]):
             return v
-        if (inner := _slice(v)) and inner[0] == axis:
+        if (inner := part_of(v)) and inner[0] == axis:
             return self.part(v.args[0], inner[1] + start, inner[1] + stop, axis)
         if v.isa("transpose") and v.params["axes"] == (-1, -2) and axis in (-1, -2):
             return self.transposed(self.part(v.args[0], start, stop, -3 - axis), (-1, -2))
@@ -166,12 +166,15 @@ class Graph:
         assert v.op is not None
         if v.isa("alias", "stop_gradient"):
             return args[0]
-        if v.isa("index") and (found := _slice(v)):
+        if v.isa("index") and (found := part_of(v)):
             return self.part(args[0], *found[1:], found[0])
         if v.isa("concat"):
             return self.joined(args, v.params["axis"])
         if v.isa("transpose"):
             return self.transposed(args[0], v.params["axes"])
+        if v.isa("pick") and args[0].isa("unstack"):
+            key = (v.params["i"], *(ALL,) * (-args[0].params["axis"] - 1))
+            return self.raw(TABLE["index"], args[0].args, {"key": key}, v.shape, v.dtype, v)
         if v.isa("place") and (ends := _tiles(v)):
             return self.joined(a for _, a in sorted(zip(ends, args, strict=True), key=lambda pair: pair[0]))
         return self.raw(v.op, args, v.params, v.shape, v.dtype, v)
@@ -244,7 +247,7 @@ def pointwise(v: Value) -> bool:
     return v.op is not None and v.op.kind == POINTWISE and all(a.dtype == v.dtype for a in v.args)
 
 
-def _slice(v: Value) -> tuple[int, int, int] | None:
+def part_of(v: Value) -> tuple[int, int, int] | None:
     """(axis, start, stop) of a value that is a slice along one of the last two axes."""
     if not v.isa("index"):
         return None
@@ -259,7 +262,7 @@ def _slice(v: Value) -> tuple[int, int, int] | None:
 
 def _adjacent(a: Value, b: Value, axis: int) -> tuple[Value, int, int] | None:
     """(value, start, stop) if a and b are neighbouring slices of it."""
-    x, y = _slice(a), _slice(b)
+    x, y = part_of(a), part_of(b)
     if x and y and a.args[0] is b.args[0] and x[0] == y[0] == axis and x[2] == y[1]:
         return a.args[0], x[1], y[2]
     return None

@@ -42,7 +42,7 @@ class View:
         if self.how == "broadcast":
             return f"np.broadcast_to({x}, {self.what})"
         if self.how == "reshape":
-            return f"{x}.reshape({', '.join(map(str, ('T',) * stacked + self.what))})"
+            return f"{x}.reshape({', '.join(map(str, ('T',) * stacked + self.what)) or '()'})"
         order = (0, *(a + 1 for a in self.what)) if stacked else self.what
         return f"{x}.T" if order == (1, 0) else f"{x}.transpose({', '.join(map(str, order))})"
 

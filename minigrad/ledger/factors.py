@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..engine.core import Tensor, leaf
-from ..engine.grad import jvp
+from ..engine.forward import jvp
 from .graph import Array, Piece
 
 DENSE = 256  # rows; a larger Jacobian is not written out

@@ -23,7 +23,13 @@ from .layer import Found, layer, undecided
 from .lemmas import Compared, lemma
 from .progress import Progress, silent, within
 from .report import Check, Counterexample, worst
-from .runs.checks import audit_check, emitted_run_check, emitted_text_check, modular_check
+from .runs.checks import (
+    audit_check,
+    emitted_others_check,
+    emitted_run_check,
+    emitted_text_check,
+    modular_check,
+)
 from .scanrule import scan_rule
 from .step import Sizes, operations, random_array, size_names, size_text, step_lemma
 from .witness import WAYS, exact_witness, problem, sympy_witness
@@ -175,6 +181,11 @@ def emitted_run(asked: Asked) -> Check:
     return emitted_run_check(asked.cell, run_sizes(asked.cell))
 
 
+def emitted_others(asked: Asked) -> Check:
+    """The same for inference, float32, reversed, truncated and checkpointed runs."""
+    return emitted_others_check(asked.cell)
+
+
 # ---- witnesses ---------------------------------------------------------------------------------
 def step(asked: Asked) -> Check:
     """The step at concrete sizes, every entry a symbol: another arithmetic than that of every size."""
@@ -220,7 +231,7 @@ LAYERS: tuple[Layer, ...] = (
     rows, scan, every_size, loss, closed_form, duality, truncated, audit, modular,
 )  # fmt: skip
 WITNESSES: tuple[Layer, ...] = (step, whole, sympy)
-FAST: tuple[Layer, ...] = (emitted, emitted_run)
+FAST: tuple[Layer, ...] = (emitted, emitted_run, emitted_others)
 
 
 def run(layers: Sequence[Layer], asked: Asked) -> list[Check]:

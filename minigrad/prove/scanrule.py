@@ -136,7 +136,7 @@ def backward_step() -> dict[str, tuple[Sized, Sized]]:
     assert layout.n_state == 1
     return {
         "carry": (out[0], _product(both, jac["s"])),
-        "x": (out[2], _product(both, jac["x"])),
+        "x": (out[1], _product(both, jac["x"])),
         "theta": (out[-1], SIZES.sum(_product(both, jac["theta"]), (-2,))),
     }
 

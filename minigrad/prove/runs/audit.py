@@ -159,7 +159,7 @@ def audit_scan(y: Tensor, cell: Cell) -> Audit:
     names = [*cell.states, *cell.inputs, *(i.name for i in program.inputs[q:])]
     dims, lead = _dims(cell, {k: i.shape for k, i in zip(names, program.inputs, strict=True)})
     forms = Forms(dims)
-    new, y = program.outputs[:s], program.outputs[2 * s]  # then what the vjp will read
+    new, y = program.outputs[:s], program.outputs[s]  # then what the vjp will read
     outputs = [*new, *([y] if y not in new else [])]
     form = forms.of_program(program, [_role(cell, n) for n in names], outputs)
     proved = form == proved_form(cell, forms, lead)

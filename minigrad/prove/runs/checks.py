@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,10 @@ from .emitted import STEPS, check_emitted
 from .everysize import check_every_size, same_text
 from .modular import modular_check as modular
 
+OTHER_RUNS: dict[str, dict[str, Any]] = {
+    "inference": {"order": 0}, "float32": {"dtype": "float32"}, "reverse": {"reverse": True},
+    "truncate": {"truncate": 2}, "checkpoint": {"checkpoint": 2},
+}  # fmt: skip
 OTHER_SIZES = (5, 7, 11, 13, 19, 23)  # at which the text is compared: not the constants of usual cells
 
 
@@ -107,6 +112,24 @@ def emitted_text_check(cell: Cell) -> Check:
         verdict, detail = "unknown", f"another text is emitted at {size_text(others)}"
     claim = "the emitted code = the step and its derivative for every size, any T"
     return Check("emitted", claim, verdict, time.perf_counter() - start, detail, conditions)
+
+
+def emitted_others_check(cell: Cell) -> Check:
+    """Whether the code of other runs than training in float64 gives what their programs give, for every size.
+
+    In single precision it is compared with the cell and its derivative too, as `emitted_text_check` does.
+    """
+    start, compared, unread = time.perf_counter(), 0, []
+    for what, how in OTHER_RUNS.items():
+        for kernels in (False, True):
+            found = check_every_size(cell, kernels=kernels, **how)
+            compared += found.compared
+            if not found:
+                unread.append(f"{what}: {found.reason}")
+    claim = f"so is the code of other runs: {', '.join(OTHER_RUNS)}"
+    detail = "; ".join(dict.fromkeys(unread)) or f"{compared} identities, without and with kernels"
+    verdict = "unknown" if unread else "proved"
+    return Check("emitted others", claim, verdict, time.perf_counter() - start, detail)
 
 
 def emitted_run_check(cell: Cell, sizes: Mapping[str, int]) -> Check:

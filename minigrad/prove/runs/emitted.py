@@ -26,7 +26,9 @@ from ...domains.floats import FLOATS
 from ...engine.program import Program
 from ...engine.scan import Layout, run_plain
 from ...fast import Compiled, Scanned, scanned
-from ...fast.emit import Rule
+from ...fast.cut import CannotCompile
+from ...fast.emit import Rule, exp
+from ...fast.nests import largest, total, where
 from ..step import Sizes, arguments, default_sizes, random_array
 from .modular import CLOSE, SURE
 
@@ -62,16 +64,26 @@ class EmittedCheck:
         )  # fmt: skip
 
 
-def scans_of(cell: Cell, sizes: Sizes | None = None, **how: Any) -> list[Scanned]:
-    """The scans of one training step of a cell, on float64: its value, and the gradient of every argument.
+def scans_of(
+    cell: Cell, sizes: Sizes | None = None, order: int = 1, dtype: str = "float64", **how: Any
+) -> list[Scanned]:
+    """The scans of one training step of a cell: its value, and the gradient of every argument; each code once.
 
-    sizes: {"n": 3, "d": 2, "batch": 2}, by the names of the declared shapes. how: truncate, reverse.
+    sizes: {"n": 3, "d": 2, "batch": 2}, by the names of the declared shapes. order: 0 for the value alone, 2 for
+    a Hessian times a vector too. how: truncate, reverse, checkpoint.
     """
     args = arguments(cell, sizes or default_sizes(cell)[0] | {"batch": 2}, random_array)
-    xs = tuple(args[k].value[None] for k in cell.inputs)  # one step: the code is the same for any number
-    state, params = tuple(args[k] for k in cell.states), {k: args[k] for k in cell.params}
+    values = {k: v.value.astype(dtype) if v.dtype.kind == "f" else v.value for k, v in args.items()}
+    # one step, as the code is the same for any number; so many that there is a cut, and a segment
+    T = 1 + max([how.get("truncate") or 0, *(2 * how[k] for k in how if k == "checkpoint")])
+    xs = tuple(np.repeat(values[k][None], T, 0) for k in cell.inputs)
+    state, params = tuple(values[k] for k in cell.states), {k: values[k] for k in cell.params}
     with np.errstate(all="ignore"):
-        return scanned(cell, state, xs, params, **how)
+        found = scanned(cell, state, xs, params, order, **how)
+    once: dict[Any, Scanned] = {}
+    for s in found:
+        once.setdefault((s.program.key, s.layout), s)
+    return list(once.values())
 
 
 def check_emitted(
@@ -80,8 +92,8 @@ def check_emitted(
 ) -> EmittedCheck:  # fmt: skip
     """Whether the code that trains a cell gives what its plain scan gives, forward and backward.
 
-    sizes and how: as for `scans_of`; kernels: judge the text of the compiled kernels as well, which needs no
-    numba. A scan that cannot be compiled runs step by step, so that there is nothing to judge.
+    sizes and how (order and dtype too): as for `scans_of`; kernels: judge the text of the compiled kernels as
+    well, which needs no numba. A scan that cannot be compiled runs step by step, so that there is nothing to judge.
     """
     start = time.perf_counter()
     found = [judge(s, steps, kernels, seed) for s in scans_of(cell, sizes, **how) if s.compiled]
@@ -116,21 +128,24 @@ def judge(
             break
     if verdict == "agrees" and error > SURE:
         verdict, reason = "unknown", "the error bound says nothing"
-    lines = sum(len(text.splitlines()) for text in texts(compiled))
+    lines = sum(len(text.splitlines()) for text in [*texts(compiled), compiled.sums.source])
     return EmittedCheck(
         verdict, (scan.program.name,), tuple(steps), error, lines, time.perf_counter() - start, reason
     )
 
 
 def written(scan: Scanned, kernels: bool) -> Compiled:
-    """The compiled scan with kernels, or with the lines that they take the place of."""
-    if scan.compiled is not None and kernels == ("def kernel0(" in scan.compiled.loop.source):
+    """The compiled scan with the text that numba compiles, where it has such a form, or with numpy's calls."""
+    if scan.compiled is not None and kernels == scan.compiled.loop.kernels:
         return scan.compiled
-    return Compiled(scan.program, scan.layout, kernels)
+    try:
+        return Compiled(scan.program, scan.layout, kernels)
+    except CannotCompile:
+        return Compiled(scan.program, scan.layout, False)
 
 
 def texts(compiled: Compiled) -> list[str]:
-    """The emitted functions: before, loop, after; those that there are."""
+    """The emitted functions that compute values of steps: before, loop, after; those that there are."""
     return [t for t in (compiled.before.source, compiled.loop.source, compiled.after.source) if t]
 
 
@@ -150,13 +165,13 @@ def rerun(
         return new[which]
 
     twin = copy.copy(compiled)
-    for part in ("before", "after"):
+    for part in ("before", "after", "sums"):
         outside = copy.copy(getattr(compiled, part))
         if outside.source:
             outside.run = function(outside.source, outside.space, part)
         setattr(twin, part, outside)
     loop = compiled.loop
-    twin.loop = replace(loop, function=function(loop.source, loop.function.__globals__, "loop"), empty=make)
+    twin.loop = replace(loop, function=function(loop.source, loop.space, "loop"), empty=make)
     return twin
 
 
@@ -171,8 +186,22 @@ def _copyto(out: Any, x: Any, where: Any = None) -> None:
     out[...] = x if where is None else where * x + (1 - where) * out
 
 
+def _where(c: Any, x: Any, y: Any) -> Any:
+    return c * x + (1 - c) * y
+
+
+STAND_INS: dict[Any, Any] = {
+    exp: np.exp,
+    where: _where,
+    total: lambda x: np.add.reduce(np.asarray(x)),
+    largest: lambda x: ENTRIES.max(np.asarray(x), (-1,), False).item(),
+}
+
+
 def _exact(x: Any) -> Any:
     """What stands for something of the text's names, on numbers modulo p."""
+    if isinstance(x, types.FunctionType):
+        return STAND_INS.get(x, x)
     if isinstance(x, Rule):
         return lambda *xs: x.op.value(ENTRIES, *xs, **x.params)
     return UFUNCS.get(x, x) if isinstance(x, np.ufunc) else x

@@ -34,6 +34,7 @@ from ...fast import Scanned
 from ..step import size_names
 from .emitted import Edit, outputs, scans_of, texts, written
 from .emittedstep import emitted_step
+from .rows import Rows, check_entries
 from .textrun import TIME, arguments, at_time, run_text
 
 LEAST, MOST = 17, 8  # sizes are at least 17, smaller numbers are themselves; at most 8 sizes make one axis
@@ -82,6 +83,8 @@ class Reading:
 
     def constant(self, c: Any) -> Any:
         """A constant, which may be a size or a product of two, such as the number that a mean divides by."""
+        if c.dtype == np.float32 and not c.ndim:
+            c = np.asarray(float(str(c)))  # the number that is written in the cell: 1e-5, not the float32 next to it
         if c.ndim or c.dtype.kind not in "fiu" or c != np.floor(c) or c < LEAST:
             return c
         for x in self.values.values():
@@ -113,28 +116,10 @@ class Reading:
                 names[name] = size
                 return ast.Name(name, ast.Load())
 
-        tree = _Whole().visit(Read().visit(ast.parse(text)))
+        tree = ast.parse(text)
+        check_entries(tree)
+        tree = Rows().visit(Read().visit(tree))
         return ast.unparse(ast.fix_missing_locations(tree)), names
-
-
-class _Whole(ast.NodeTransformer):
-    """Kernels on whole arrays. Their lines read and write entry [row, column] of arrays and views, [column] of
-    vectors, and no other; so done row by row, or all rows at once, they are the same."""
-
-    def visit_For(self, node: ast.For) -> Any:
-        inside = isinstance(node.target, ast.Name) and node.target.id in ("row", "column")
-        self.generic_visit(node)
-        return node.body if inside else node
-
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        at = ast.unparse(node.slice)
-        if at not in ("(row, column)", "row, column", "column"):
-            return node
-        return (
-            node.value
-            if isinstance(node.ctx, ast.Load)
-            else ast.Subscript(node.value, ast.Constant(...), node.ctx)
-        )
 
 
 @dataclass(frozen=True)
@@ -160,8 +145,9 @@ def check_every_size(
 ) -> EverySize:
     """The rewritten programs and the emitted text of a cell's scans, forward and backward, for every size.
 
-    edit: as for `emitted.judge`; ones: the sizes that are 1, for which the text may be another; kernels: with the
-    text of the kernels (but for the bounds of their loops); how: truncate, reverse.
+    edit: as for `emitted.judge`; ones: the sizes that are 1, for which the text may be another; kernels: the
+    text that numba compiles (but for the bounds of its loops over rows); how: as for `scans_of`. Only of
+    training are the scans compared with the cell and its derivative as well, and only without cuts and segments.
     """
     start, compared, reason = time.perf_counter(), 0, ""
     with fresh() as sizes:
@@ -173,7 +159,8 @@ def check_every_size(
                     found, wrong = _one_scan(reading, scan, edit)
                     compared += found
                     reason = reason or wrong
-            if len(scans) == 2 and all(s.compiled for s in scans) and not reason and "truncate" not in how:
+            training = len(scans) == 2 and how.keys() <= {"reverse", "dtype"} and all(s.compiled for s in scans)
+            if training and not reason:
                 found, parts = emitted_step(cell, reading, scans[0], scans[1], edit)
                 compared += found
                 reason = f"the emitted step is not the cell and its derivative: {', '.join(parts)}" * bool(

@@ -17,9 +17,11 @@ from ...domains.sizes import INDICES, NUMBERS, SIZES, Sized, array
 from ...engine.program import Program
 from ...engine.scan import Layout
 from ...fast import Compiled
-from ...fast.emit import Rule
+from ...fast.emit import Rule, exp
+from ...fast.nests import largest, panels, total, where
 from ...fast.views import View
 from ..backward.numpylike import Symbolic
+from .rows import entries_at, entries_put
 
 AT = -99  # the index of time, where there is no axis of time; lower than the index of any axis
 TIME = Size(("T",))
@@ -143,6 +145,16 @@ UFUNCS: dict[Any, Any] = {
 }
 
 
+STAND_INS: dict[Any, Any] = {
+    np.dot: UFUNCS[np.matmul],
+    exp: UFUNCS[np.exp],
+    panels: lambda x: x,
+    where: Call(SIZES.where, 3),
+    total: Call(lambda x: SIZES.sum(x, (-1,), True), 1),
+    largest: Call(lambda x: SIZES.max(x, (-1,), True), 1),
+}
+
+
 class Row:
     """A row of the table, called by its value rule. axis: of time, outside the loop."""
 
@@ -193,15 +205,16 @@ def run_text(
         if isinstance(x, Rule):
             return Row(x.op, reading.of(x.params), None if which == "loop" else axis)
         if isinstance(x, np.ndarray):
-            return Symbolic(_value(c)) if isinstance(c := reading.constant(x), Sized) else x
+            return Symbolic(_value(c)) if isinstance(c := reading.constant(x), Sized) else c
         if isinstance(x, np.ufunc):
             return UFUNCS[x]
-        return UFUNCS[np.matmul] if x is np.dot else x
+        return STAND_INS.get(x, x) if callable(x) else x
 
     def function(text: str, space: dict[str, Any], which: str) -> Callable[..., None]:
         read, sizes = reading.text(edit(text))
         new = {k: name(v, which) for k, v in space.items() if not k.startswith("__")}
         new |= {"np": numpy, "empty": numpy.empty, "product": UFUNCS[np.matmul]} | sizes
+        new |= {"_at": entries_at, "_put": entries_put}
         exec(compile(read, f"<{which}>", "exec"), new)
         return new[which]
 
@@ -219,8 +232,12 @@ def run_text(
     leave = [numpy.empty(e.shape) for e in enter]
     mine = {k: numpy.empty(reading.of(shape)) for k, (shape, _) in loop.stacks.items()}
     moving = [*enter, *leave, *(Symbolic(step(k)) for k in loop.outside), *mine.values()]
-    run = function(loop.source, loop.function.__globals__, "loop")
-    run(T, *map(Stack, moving), *(env[k] for k in loop.fixed))
+    run = function(loop.source, loop.space, "loop")
+    fixed = [env[k] for k in loop.fixed]
+    if loop.buffers is None:
+        run(T, *map(Stack, moving), *fixed)
+    else:
+        run(T, *moving, *fixed, *(numpy.empty(reading.of(shape)) for shape, _ in loop.buffers))
     whole: dict[Any, Symbolic] = {("in", i): e for i, e in enumerate(enter)}
     whole |= {("out", i): e for i, e in enumerate(leave)} | mine
     for k, (place, views) in loop.kept.items():
