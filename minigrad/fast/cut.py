@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..engine.primitives import LOOP
 from ..engine.program import Program
 from ..engine.scan import Layout
 
@@ -36,7 +37,7 @@ class Cut:
 
 
 def cut(program: Program, layout: Layout) -> Cut:
-    """The cut of a scan's step program."""
+    """The cut of a scan's step program. Raises CannotCompile if there is a scan inside the loop."""
     s, q = layout.n_state, layout.n_state + layout.n_seq
     first = len(program.inputs) + len(program.consts)
     carried, timed = set(range(s)), set(range(s, q))
@@ -67,6 +68,8 @@ def cut(program: Program, layout: Layout) -> Cut:
     before = tuple(k for k in slots if k not in carried and k in timed)
     inside = tuple(k for k in slots if k in carried and k in needed)
     after = tuple(k for k in slots if k in carried and k not in needed)
+    if any(program.nodes[k - first].op.kind == LOOP for k in inside):
+        raise CannotCompile("there is a scan inside the step, which is compiled by itself")
     looped = set(inside) | set(range(s))
     wanted = set(program.outputs[s:]) | {a for k in after for a in program.nodes[k - first].args}
     kept = tuple(sorted(looped & wanted))
