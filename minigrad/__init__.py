@@ -7,7 +7,7 @@ importing minigrad loads numpy alone.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .domains import floats as _floats  # noqa: F401  registers the numbers that train
 from .domains import source as _source  # noqa: F401  registers the numbers that print programs
@@ -36,9 +36,12 @@ from .cells.cell import cell as cell
 from .cells.example import as_cell as as_cell
 from .cells.unroll import unroll as unroll
 from . import cells as cells
-from . import nn as nn
 
-_LAZY = {"fast", "prove", "draw", "ledger"}  # the last three load sympy or graphviz
+if TYPE_CHECKING:  # for editors; modules that are called like functions cannot be shown to them
+    from . import fast as fast
+    from . import nn as nn
+
+_LAZY = {"fast", "nn", "prove", "draw", "ledger"}  # the last three load sympy or graphviz
 
 
 def _first_scan(*args: Any) -> Any:
