@@ -69,7 +69,7 @@ def cut(program: Program, layout: Layout) -> Cut:
         if alone.intersection(program.nodes[k - first].args):
             alone.add(k)
     carried |= alone
-    many = max(prod(program.shape(i)) for i in range(s)) >= MANY
+    many = max((prod(program.shape(i)) for i in range(s)), default=0) >= MANY
     near = _near(program, slots, carried & needed, carried | timed) if many else set()
     carried |= near
     needed |= near
