@@ -50,16 +50,18 @@ def pushed(
 
 
 def _along(t: Tensor, vs: list[Any]) -> Any:
-    """The tangent of a node, given those of its inputs; of a scan, a list of them."""
+    """The tangent of a node, given those of its inputs; of a tuple of values, a list of them."""
     if t.op is scan_row:
         return _along_scan(t, vs, **t.params)
     if t.op is pick:
         return vs[0][t.params["i"]]
+    many = isinstance(t.value, tuple)
     with recording("all" if STATE.mode == "all" else "grad"):
-        u = zeros_like(t)
-        u.requires_grad = True
-        pairs = [(g, v) for g, v in zip(pull(t, u), vs, strict=True) if g is not None and v is not None]
-    return sweep([g for g, _ in pairs], [v for _, v in pairs], [u], graph=True)[0]
+        us = [leaf(t.m.zeros(y.shape, y), requires_grad=True) for y in (t.value if many else (t.value,))]
+        gs: Any = us if many else us[0]
+        pairs = [(g, v) for g, v in zip(pull(t, gs), vs, strict=True) if g is not None and v is not None]
+    found = sweep([g for g, _ in pairs], [v for _, v in pairs], us, graph=True)
+    return found if many else found[0]
 
 
 _steps: dict[Any, tuple[Program, Program]] = {}
