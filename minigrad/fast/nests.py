@@ -163,8 +163,9 @@ class Nests:
         whole = ins.out if key is None else self.store.e.seen(ins.out, shape, "index", key)
 
         def value(at: list[At]) -> str:
-            new = self._scalar(ins, at)
-            return f"{self._entry(whole, at)} + {_within(new)}" if ins.onto else new
+            if ins.onto is None:
+                return self._scalar(ins, at)
+            return f"{self._entry(whole, at)} + {_within(self._value(ins.args[0], at, ins.out.dtype))}"
 
         return [self._nest(shape, lambda at: self._access(whole, at), value, ins.note)]
 
