@@ -30,6 +30,10 @@ def test_the_code_that_runs_is_the_plain_scan(cell, kernels):
     assert found.error < 1e-6
 
 
+def test_parts_that_are_added_in_a_compiled_loop():
+    assert check_emitted(overlapping, kernels=True)
+
+
 @pytest.mark.parametrize(
     "how", [{"truncate": 2}, {"reverse": True}, {"truncate": 1, "reverse": True}], ids=str
 )

@@ -164,6 +164,8 @@ def nest(
     name: str, store: Storage, code: Sequence[Any], moving: list[Handle], fixed: list[Handle], reverse: bool
 ) -> Written:
     """The loop for a compiler: (text, (buffers, `Loop.solid`), the function)."""
+    if any(0 in h.shape for h in (*moving, *fixed)):
+        raise CannotCompile("an array without entries has no form in a compiled loop")
     nests = Nests(store)
     lines = nests.lines(code)
     buffers = [Handle(b, shape, dtype, store.e) for b, shape, dtype in store.buffers]

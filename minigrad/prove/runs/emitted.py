@@ -253,6 +253,9 @@ def _at_one_point(
             except NeverWritten:
                 unwritten.append(what)
                 continue
+            except TypeError:  # numpy puts an array into an entry of an object array; of floats it would refuse
+                wrong.append(f"{what} has an entry that is no number")
+                continue
             if gap is None or gap.a.any():
                 wrong.append(f"{what} differs" if gap is not None else f"{what} has the shape {a.shape}")
             degree = max(degree, gap.degree if gap is not None else 0)
