@@ -33,7 +33,8 @@ def faults(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _operands(node: ast.Call, tree: ast.AST) -> bool:
-    if _name(node) not in ORDERED or ast.dump(node.args[0]) == ast.dump(node.args[1]):
+    name = _name(node) or getattr(node.func, "attr", "")
+    if name not in ORDERED or ast.dump(node.args[0]) == ast.dump(node.args[1]):
         return False
     node.args[:2] = node.args[1::-1]
     return True
@@ -139,6 +140,14 @@ def _counts(node: ast.For) -> bool:
     return _name(node.iter) == "range" and isinstance(node.target, ast.Name)
 
 
+def _axis(node: ast.keyword, tree: ast.AST) -> bool:
+    """The sum over the next axis, and not over time."""
+    if node.arg != "axis" or not isinstance(node.value, ast.Constant):
+        return False
+    node.value = ast.Constant(node.value.value + 1)
+    return True
+
+
 def _is_env(value: ast.AST) -> bool:
     return isinstance(value, ast.Subscript) and getattr(value.value, "id", "") == "env"
 
@@ -155,7 +164,7 @@ CHANGES = {
     "operands exchanged": _operands, "another operation": _operation, "another buffer": _buffer,
     "stale state": _stale, "reversed sequence": _reversed, "overwritten, not added": _added,
     "shifted slice": _shifted, "dropped line": _dropped, "another argument": _argument,
-    "another operator": _kernel, "another row": _column,
+    "another operator": _kernel, "another row": _column, "another axis": _axis,
 }  # fmt: skip
 KINDS = {
     ast.Call: ("operands exchanged", "another operation", "another buffer"),
@@ -166,4 +175,5 @@ KINDS = {
     ast.Assign: ("another argument", "dropped line"),
     ast.BinOp: ("another operator",),
     ast.Subscript: ("another row",),
+    ast.keyword: ("another axis",),
 }

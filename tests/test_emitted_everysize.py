@@ -124,6 +124,26 @@ def test_faults_in_the_text_are_not_proved():
     assert unproved > 0.9 * planted
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong", "reason"),
+    [
+        ("np.ones((1, T * 33)", "np.ones((1, 33)", "ValueError: matmul: inner sizes b and T*b differ"),
+        ("v_4 = env[12]", "v_4 = env[12][:1]", "Inside: entry 0 of the symbolic size T"),
+        ("sum_v_5 = rows_v_4", "sum_v_5 = rows_v_4 * T", "the emitted text of back: sum _5"),
+    ],
+    ids=["one step counted", "one step taken", "all counted T times"],
+)
+def test_a_fault_in_a_sum_over_time_is_not_proved(right, wrong, reason):
+    assert right in scans_of(CELLS["rnn"], Reading(CELLS["rnn"]).values)[1].compiled.sums.source
+    assert check_every_size(CELLS["rnn"], lambda text: text.replace(right, wrong)).reason == reason
+
+
+def test_a_loop_that_reads_nothing_of_the_step_runs_once_for_each():
+    """Of a segment whose states are known nothing is carried; what is left of its loop must still be over time."""
+    found = check_every_size(CELLS["rnn"], lambda text: text.replace("range(T)", "range(2 * T)"), checkpoint=2)
+    assert found.reason == "Undecided: a loop of 2*T steps"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS.values(), ids=list(CELLS))
 def test_it_takes_less_than_a_second(cell):

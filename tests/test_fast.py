@@ -277,15 +277,23 @@ def test_a_fast_weight_memory():
     )
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the outer one runs step by step, and says so
-def test_a_scan_inside_a_step():
+def test_a_scan_inside_a_step(monkeypatch):
+    """The inner one is compiled, whatever its length; the outer one is not, and says so once."""
+    monkeypatch.setattr(fast.run, "_SAID", set())
+    fast.run.forget()
     inner = lambda c, x, p: (mg.tanh(c * p + x), c)  # noqa: E731
 
     def step(h, x, p):
         c, ys = mg.scan(inner, h, x, p)
         return c, ys.sum()
 
-    same_for(step, randn(3), randn(4, 2, 3, seed=1), randn(3, seed=2))
+    said = "scan of step runs step by step: there is a scan inside the step, which is compiled by itself"
+    with warnings.catch_warnings(record=True) as caught, fast.run.observed() as seen:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            same_for(step, randn(3), randn(4, 2, 3, seed=1), randn(3, seed=2))
+    assert [str(w.message) for w in caught].count(said) == 1
+    assert {s.compiled is not None for s in seen if s.program.name == "<lambda>"} == {True}
 
 
 def test_outer_tensors_keep_their_gradient():

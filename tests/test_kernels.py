@@ -109,18 +109,6 @@ def test_what_has_no_compiled_form_runs_on_numpy(folder):
     assert not any(s.compiled.loop.kernels for s in scans_of(OWN["smooth_mixture"]))
 
 
-def test_what_numba_cannot_compile_runs_on_numpy_and_says_so(folder, monkeypatch):
-    pytest.importorskip("numba", reason="the extra `fast` is not installed")
-
-    def fails(*_, **__):
-        raise TypeError("no such thing")
-
-    monkeypatch.setattr(kernels.numba(), "njit", fails)
-    why = r"^numba cannot compile a loop \(TypeError: no such thing\); numpy runs it$"
-    with pytest.warns(RuntimeWarning, match=why):
-        assert "for t in range(" not in step(CELLS["rnn"], "float64")[1]
-
-
 def test_a_missing_numba_is_silent(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)  # import raises ModuleNotFoundError
     assert kernels.numba() is None

@@ -19,14 +19,15 @@ class LookUps:
 
     def one_hot(self, i: Any, n: Any, dtype: str) -> Any:
         """Rows with a 1 at i: an opaque tensor, one per array of indices."""
+        rows = self._insert(i, i.ndim)
 
         def entry(k: tuple[int, ...]) -> Sum:
-            e = i.entries[k[:-1]]
+            e = rows.entries[(*k[:-1], 0)]
             ((fs, dims),) = e.terms if len(e.terms) == 1 else ((None, ()),)
             if dims or not fs or len(fs) > 1 or e != Sum.factor(*fs[0][0]):
                 raise Undecided("a look-up with indices that are computed, and not an input")
             (name, idx), _ = fs[0]
-            return Sum.factor(f"onehot({name})", (*(a - 1 for a in idx), -1))
+            return Sum.factor(f"onehot({name})", (*idx, -1))
 
         self.assumed.add(RANGE)
         if blocks_of(n) == (1,):

@@ -1,8 +1,10 @@
 """The fast path: a scan's program cut in three, run as straight-line code; no cell, no calculus.
 
 `minigrad.scan` uses it by itself. Reading order: run (what happens to a scan), cut (before | inside | after
-the loop), regroup and pack (rewrites that make the inside small), emit and loop (the inside as numpy with
-preallocated buffers), stacks (the outside, on all steps at once), sums (over time), memory.
+the loop), regroup and pack (rewrites that make the inside small), emit, storage and loop (the inside as numpy
+with preallocated buffers), stacks (the outside, on all steps at once), sums (over time), memory. Where numba is:
+nests (the inside as loops over rows and columns), kernels and cache (compiled, and kept on disk), native and
+panels (what they call).
 """
 
 from __future__ import annotations

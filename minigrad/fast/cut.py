@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from ..engine.primitives import LAYOUT, POINTWISE
+from ..engine.primitives import LAYOUT, LOOP, POINTWISE
 from ..engine.program import Program
 from ..engine.scan import Layout
 
@@ -43,7 +43,7 @@ class Cut:
 
 
 def cut(program: Program, layout: Layout, compiled: bool = False) -> Cut:
-    """The cut of a scan's step program.
+    """The cut of a scan's step program. Raises CannotCompile if there is a scan inside the loop.
 
     compiled: elementwise work runs inside, where a compiled loop does it while its row is in the cache.
     """
@@ -81,6 +81,8 @@ def cut(program: Program, layout: Layout, compiled: bool = False) -> Cut:
     before = tuple(k for k in slots if k not in carried and k in timed)
     inside = tuple(k for k in slots if k in carried and k in needed)
     after = tuple(k for k in slots if k in carried and k not in needed)
+    if any(program.nodes[k - first].op.kind == LOOP for k in inside):
+        raise CannotCompile("there is a scan inside the step, which is compiled by itself")
     if compiled and inside:
         joined = _joining(program, {*before, *after}, set(inside), first)
         inside = tuple(sorted({*inside, *joined}))

@@ -129,11 +129,9 @@ def products(F: Any, real: Any) -> tuple[Callable[..., Any], ...]:
         left, full = a.ctypes.data + start * step, out.shape[1] // width
         for q in range(panels.shape[0]):
             panel = panels.ctypes.data + q * panels.strides[0] + (start - first) * panels.strides[1]
-            if q < full:
-                right = out.ctypes.data + q * width * size
-                strip(left, row, step, panel, k, right, out.strides[0], out.shape[0], start)
-            else:
-                strip(left, row, step, panel, k, rest.ctypes.data, rest.strides[0], out.shape[0], start)
+            right = out.ctypes.data + q * width * size if q < full else rest.ctypes.data
+            below = out.strides[0] if q < full else rest.strides[0]
+            strip(left, row, step, panel, k, right, below, out.shape[0], start)
 
     @njit(**PLAIN)
     def finished(out: Any, rest: Any, k: Any) -> None:

@@ -35,7 +35,7 @@ from ..step import size_names
 from .emitted import Edit, outputs, scans_of, texts, written
 from .emittedstep import emitted_step
 from .rows import Rows, check_entries
-from .textrun import TIME, arguments, at_time, run_text
+from .textrun import TIME, arguments, at_time, run_text, summed
 
 LEAST, MOST = 17, 8  # sizes are at least 17, smaller numbers are themselves; at most 8 sizes make one axis
 APART = (37, 23, 53, 71, 89, 107)
@@ -185,19 +185,21 @@ def _one_scan(reading: Reading, scan: Scanned, edit: Edit) -> tuple[int, str]:
     compiled = scan.compiled
     assert compiled is not None
     meant, layout = reading.program(scan.program), scan.layout
-    whole = any(np.dtype(x.dtype).kind in "iu" for x in meant.inputs)
-    stacks = arguments(
-        meant, layout, (1,) if whole else TIME.blocks
-    )  # a look-up takes no axes it does not know
+    stacks = arguments(meant, layout, TIME.blocks)
     one_step = [at_time(x) if i < layout.n_state + layout.n_seq else x for i, x in enumerate(stacks)]
-    true = meant.run(SIZES, one_step)
+
+    def run(program: Program) -> list[Any]:
+        """What one step of a program gives; what it sums, summed over time."""
+        found, k = program.run(SIZES, one_step), layout.n_state + layout.n_stack
+        return [*found[:k], *(summed(x, TIME.blocks) for x in found[k:])]
+
     ways: dict[str, Callable[[], list[Any]]] = {
-        "the rewritten program": lambda: reading.program(compiled.program).run(SIZES, one_step),
+        "the rewritten program": lambda: run(reading.program(compiled.program)),
         "the emitted text": lambda: run_text(compiled, reading, stacks, edit),
     }
-    compared, wrong = 0, []
-    for way, run in ways.items():
-        for what, a, b in zip(outputs(scan.program, layout), run(), true, strict=True):
+    true, wrong, compared = run(meant), list[str](), 0
+    for way, give in ways.items():
+        for what, a, b in zip(outputs(scan.program, layout), give(), true, strict=True):
             if a.axes != b.axes:
                 raise Undecided(f"{way}: {what} has its blocks in another order")
             compared += len(a.entries)

@@ -1,8 +1,8 @@
 """Emitted text run on arrays of symbolic size: one step of a sequence of symbolic length, from any state.
 
-Before and after the loop the text works on whole stacks, whose first axis is time; the body of the loop works on
-one step. An entry of a stack at time t is the stack's entry with the index of time kept as one that no axis has
-(AT). Memory begins as opaque tensors, so that nothing can hang on what is in it.
+Before and after the loop, and where it sums over time, the text works on whole stacks, whose first axis is time;
+the body of the loop works on one step. An entry of a stack at time t is the stack's entry with the index of time
+kept as one that no axis has (AT). Memory begins as opaque tensors, so that nothing can hang on what is in it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from ...domains.blocks import Size, blocks_of
-from ...domains.sizes import INDICES, NUMBERS, SIZES, Sized, array
+from ...domains.sizes import INDICES, NUMBERS, SIZES, Sized, Undecided, array
 from ...engine.program import Program
 from ...engine.scan import Layout
 from ...fast import Compiled
 from ...fast.emit import Rule, exp
 from ...fast.nests import largest, panels, total, where
 from ...fast.views import View
+from ..backward import numpyops as ops
 from ..backward.numpylike import Symbolic
 from .rows import entries_at, entries_put
 
@@ -37,6 +38,11 @@ def over_time(x: Sized, axis: Any) -> Sized:
     """The stack with these entries at time t."""
     entries = {(0, *k): e.rename({AT: -x.ndim - 1}) for k, e in x.entries.items()}
     return Sized((axis, *x.axes), entries, x.dtype)
+
+
+def summed(x: Sized, axis: Any) -> Sized:
+    """The sum over time of these entries at time t."""
+    return SIZES.sum(over_time(x, axis), -1 - x.ndim)
 
 
 def arguments(program: Program, layout: Layout, axis: Any, name: str = "in") -> list[Sized]:
@@ -169,7 +175,9 @@ class Row:
 
 
 class Numpy:
-    """What the text uses of numpy by its name."""
+    """What the text uses of numpy by its name; some of it asks the arrays themselves."""
+
+    dot, matmul, concatenate = staticmethod(np.dot), staticmethod(np.matmul), staticmethod(np.concatenate)
 
     def __init__(self) -> None:
         self.made = 0
@@ -178,6 +186,10 @@ class Numpy:
         """Memory: a tensor of its own."""
         self.made += 1
         return Memory(array(f"memory{self.made}", *map(blocks_of, shape)))
+
+    def ones(self, shape: Any, dtype: Any = None) -> Symbolic:
+        """As numpy's."""
+        return Symbolic(ops.full(shape, 1))
 
     def broadcast_to(self, x: Any, shape: Any) -> Symbolic:
         """As numpy's."""
@@ -192,7 +204,7 @@ class Numpy:
 def run_text(
     compiled: Compiled, reading: Any, stacks: Sequence[Sized], edit: Callable[[str], str]
 ) -> list[Sized]:
-    """What the text gives at time t: new states, stacked outputs, and what is summed.
+    """What the text gives: new states and stacked outputs, at time t, and sums over time.
 
     stacks: the arguments of the scan; instead of the initial states, the states that enter every step.
     """
@@ -210,18 +222,27 @@ def run_text(
             return UFUNCS[x]
         return STAND_INS.get(x, x) if callable(x) else x
 
-    def function(text: str, space: dict[str, Any], which: str) -> Callable[..., None]:
+    def one_step(steps: Any) -> range:
+        """A loop over time that reads nothing of the step."""
+        if steps != T:
+            raise Undecided(f"a loop of {steps} steps")
+        return range(1)
+
+    def function(text: str, space: dict[str, Any], which: str) -> Callable[..., Any]:
         read, sizes = reading.text(edit(text))
         new = {k: name(v, which) for k, v in space.items() if not k.startswith("__")}
-        new |= {"np": numpy, "empty": numpy.empty, "product": UFUNCS[np.matmul]} | sizes
+        new |= {"np": numpy, "empty": numpy.empty, "product": UFUNCS[np.matmul], "range": one_step} | sizes
         new |= {"_at": entries_at, "_put": entries_put}
         exec(compile(read, f"<{which}>", "exec"), new)
         return new[which]
 
+    def outside(which: str) -> Sequence[Any]:
+        part = getattr(compiled, which)
+        return function(part.source, part.space, which)(env, T) or () if part.source else ()
+
     consts = [SIZES.lift(reading.constant(c)) for c in program.consts]
     env: dict[int, Any] = {k: Symbolic(v) for k, v in enumerate([*stacks, *consts])}
-    if compiled.before.source:
-        function(compiled.before.source, compiled.before.space, "before")(env, T)
+    outside("before")
 
     def step(k: int) -> Sized:
         """A slot at time t."""
@@ -245,16 +266,6 @@ def run_text(
         for v in views:
             found = View(v.how, reading.of(v.what)).of(found)
         env[k] = Symbolic(over_time(found.value, axis))
-    if compiled.after.source:
-        function(compiled.after.source, compiled.after.space, "after")(env, T)
-    read = reading.program(program)
-    first = len(program.inputs) + len(program.consts)
-
-    def value(k: int) -> Sized:
-        """A slot at time t; what is only summed over time is in no text and is computed here."""
-        if k not in env:
-            n = read.nodes[k - first]
-            return n.op.value(SIZES, *map(value, n.args), **n.params)
-        return step(k)
-
-    return [*(e.value for e in leave), *map(value, program.outputs[s:])]
+    outside("after")
+    stacked = [step(k) for k in program.outputs[s : s + layout.n_stack]]
+    return [*(e.value for e in leave), *stacked, *map(_value, outside("sums"))]
