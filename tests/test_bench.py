@@ -225,18 +225,20 @@ def test_a_first_call_is_timed_in_a_process_with_an_empty_cache(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("file", "part"),
+    ("file", "function", "part"),
     [
-        ("<loop of lstm 7f>", "loops over time"),
-        ("/cache/minigrad/kernels/k0.py", "loops over time"),
-        ("C:\\minigrad\\fast\\stacks.py", "before and after the loops"),
-        ("<before the loop of back>", "before and after the loops"),
-        ("/x/minigrad/engine/core.py", "engine around them, loss"),
-        ("/x/minigrad/bench/own.py", "the rest"),
+        ("<loop of lstm 1>", "loop", "loops over time"),
+        ("/cache/minigrad/kernels/k0.py", "loop", "loops over time"),
+        ("/cache/minigrad/kernels/k1.py", "product", "before and after the loops"),
+        ("C:\\minigrad\\fast\\stacks.py", "run", "before and after the loops"),
+        ("<before the loop of back>", "before", "before and after the loops"),
+        ("<sums over time of back>", "sums", "before and after the loops"),
+        ("/x/minigrad/engine/core.py", "loop", "engine around them, loss"),
+        ("/x/minigrad/bench/own.py", "run", "the rest"),
     ],
 )
-def test_the_profile_knows_whose_code_it_is(file, part):
-    assert profile.part(file) == part
+def test_the_profile_knows_whose_code_it_is(file, function, part):
+    assert profile.part(file, function) == part
 
 
 def test_the_shares_of_a_step_are_a_whole():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import cProfile
 import pstats
+import re
 import time
 from collections.abc import Iterator, Sequence
 
@@ -17,18 +18,18 @@ from .problem import NoPeer, Size
 from .process import python_of, results
 from .tables import markdown, short
 
-PARTS = {  # what the time goes to -> words in the file of the code; the first that fits, else the rest
-    "loops over time": ("<loop", "/kernels/", "fast/loop.py", "fast/native.py"),
-    "before and after the loops": ("<before", "<after", "minigrad/fast/"),
-    "engine around them, loss": ("minigrad/engine/", "minigrad/domains/", "minigrad/cells/"),
+PARTS = {  # what the time goes to -> file:function of the code; the first that is found there, else the rest
+    "loops over time": r"<loop|/kernels/.*:loop$|fast/(loop|native)\.py",
+    "before and after the loops": r"<(before|after|sums)|/kernels/|minigrad/fast/",
+    "engine around them, loss": r"minigrad/(engine|domains|cells)/",
 }
 REST = "the rest"
 
 
-def part(file: str) -> str:
-    """What the code of a file belongs to."""
-    file = file.replace("\\", "/")
-    return next((name for name, words in PARTS.items() if any(w in file for w in words)), REST)
+def part(file: str, function: str) -> str:
+    """What a function of a file belongs to."""
+    text = f"{file}:{function}".replace("\\", "/")
+    return next((name for name, pattern in PARTS.items() if re.search(pattern, text)), REST)
 
 
 def shares(peer: str, cell: str, size: Sequence[int], seconds: float) -> Iterator[list[float] | str]:
@@ -45,10 +46,10 @@ def shares(peer: str, cell: str, size: Sequence[int], seconds: float) -> Iterato
     spent = dict.fromkeys((*PARTS, REST), 0.0)
     for (file, _, name), (_, _, own, _, callers) in _entries(profile):
         if file == "~" and callers:  # built in: part of what called it, each caller its share
-            for (whose, *_), (_, _, theirs, _) in callers.items():
-                spent[part(whose)] += theirs
+            for (whose, _, caller), (_, _, theirs, _) in callers.items():
+                spent[part(whose, caller)] += theirs
         else:
-            spent[part(file if file != "~" else name)] += own
+            spent[part(file, name)] += own
     whole = sum(spent.values())
     yield [*ms, *(s / whole for s in spent.values())]
 
