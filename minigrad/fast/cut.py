@@ -1,7 +1,7 @@
 """The cut of a step program: before | inside | after the loop over time.
 
 A node that does not depend on the carry runs before the loop, on whole stacks (or inside, if it is cheap and
-large); one that the next carry needs runs inside; the rest runs after the loop, on whole stacks. The same
+states are large); one that the next carry needs runs inside; the rest runs after the loop, on whole stacks. The same
 passes over the program serve forward and backward, and any cell; no pattern is matched, and nothing is
 differentiated.
 """
@@ -15,7 +15,7 @@ from ..engine.program import Program
 from ..engine.scan import Layout
 
 ALONE = {"gather", "scatter", "scan"}  # rows whose rule is not free in leading axes for every argument
-# Of this many entries of a step on, arithmetic known before the loop is done in it, where its operands are in the
+# Of this many entries of a state on, arithmetic known before the loop is done in it, where its operands are in the
 # cache: an LSTM's training step at (100,32,128,256) takes 0.97 of the time (2026-11-21; at 4096 entries, 1.00).
 MANY = 8192
 NEAR = ("add", "sub", "mul", "div", "neg", "index", "concat")
@@ -41,8 +41,13 @@ class Cut:
     stacked: frozenset[int]
 
 
-def cut(program: Program, layout: Layout) -> Cut:
-    """The cut of a scan's step program."""
+def large(program: Program, layout: Layout) -> bool:
+    """Whether a state is so large that the cut is another: of this alone, and of axes of size 1, a text depends."""
+    return any(prod(x.shape) >= MANY for x in program.inputs[: layout.n_state])
+
+
+def cut(program: Program, layout: Layout, near: bool) -> Cut:
+    """The cut of a scan's step program; near: as for a large state."""
     s, q = layout.n_state, layout.n_state + layout.n_seq
     first = len(program.inputs) + len(program.consts)
     carried, timed = set(range(s)), set(range(s, q))
@@ -69,9 +74,10 @@ def cut(program: Program, layout: Layout) -> Cut:
         if alone.intersection(program.nodes[k - first].args):
             alone.add(k)
     carried |= alone
-    near = _near(program, slots, carried & needed, carried | timed, s)
-    carried |= near
-    needed |= near
+    if near:
+        joined = _near(program, slots, carried & needed, carried | timed)
+        carried |= joined
+        needed |= joined
     fixed = tuple(k for k in slots if k not in carried and k not in timed)
     before = tuple(k for k in slots if k not in carried and k in timed)
     inside = tuple(k for k in slots if k in carried and k in needed)
@@ -82,8 +88,8 @@ def cut(program: Program, layout: Layout) -> Cut:
     return Cut(fixed, before, inside, after, kept, frozenset(timed | carried))
 
 
-def _near(program: Program, slots: list[int], inside: set[int], moving: set[int], s: int) -> set[int]:
-    """Slots known before the loop that are computed inside all the same: large, and read by nothing else."""
+def _near(program: Program, slots: list[int], inside: set[int], moving: set[int]) -> set[int]:
+    """Slots known before the loop that are computed inside all the same: those that nothing else reads."""
     first = len(program.inputs) + len(program.consts)
     read: dict[int, set[int]] = {o: {-1} for o in program.outputs}
     for k in slots:
@@ -92,8 +98,7 @@ def _near(program: Program, slots: list[int], inside: set[int], moving: set[int]
     near: set[int] = set()
     for k in reversed(slots):
         n = program.nodes[k - first]
-        many = prod(n.shape) >= MANY
-        if many and k in moving and k not in inside and n.op.name in NEAR and read[k] <= inside | near:
+        if k in moving and k not in inside and n.op.name in NEAR and read[k] <= inside | near:
             near.add(k)
     return near
 

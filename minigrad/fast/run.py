@@ -21,7 +21,7 @@ from ..engine.memo import remembered
 from ..engine.program import Program
 from ..engine.scan import Layout, run_plain
 from .blocks import in_blocks, steps_in
-from .cut import CannotCompile, Cut, cut
+from .cut import CannotCompile, Cut, cut, large
 from .loop import Loop, compile_loop
 from .pack import packed
 from .regroup import regrouped
@@ -47,12 +47,18 @@ def rewritten(program: Program, layout: Layout) -> Program:
 
 
 class Compiled:
-    """One scan: its program, its cut, and the code of its loop; kernels as for `kernels.fused`."""
+    """One scan: its program, its cut, and the code of its loop.
 
-    def __init__(self, program: Program, layout: Layout, kernels: bool | None = None) -> None:
+    kernels: as for `kernels.fused`; near: as for `cut`, and if not said, as the states' sizes say.
+    """
+
+    def __init__(
+        self, program: Program, layout: Layout, kernels: bool | None = None, near: bool | None = None
+    ) -> None:
         self.layout = layout
         self.program = program = rewritten(program, layout)
-        self.cut: Cut = cut(program, layout)
+        self.near = large(program, layout) if near is None else near
+        self.cut: Cut = cut(program, layout, self.near)
         self.loop: Loop = compile_loop(program, layout, self.cut, kernels)
         s, k = layout.n_state, layout.n_stack
         self.stacks, self.summed = program.outputs[s : s + k], program.outputs[s + k :]

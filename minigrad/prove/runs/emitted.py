@@ -11,6 +11,7 @@ at these sizes and numbers of steps up to the error bound that is printed.
 from __future__ import annotations
 
 import copy
+import itertools
 import time
 import types
 from collections.abc import Callable, Iterable, Sequence
@@ -108,13 +109,13 @@ def judge(
     scan: Scanned, steps: Sequence[int] = STEPS, kernels: bool = False, seed: int = 0,
     edit: Edit = lambda text: text,
 ) -> EmittedCheck:  # fmt: skip
-    """Whether the code of one scan gives what the plain runner gives.
+    """Whether the code of one scan gives what the plain runner gives, in each way that it is written.
 
     edit: what is done to each text before it is run, which is how tests plant faults.
     """
     start, error, reason, verdict = time.perf_counter(), 0.0, "", "agrees"
-    compiled = written(scan, kernels)
-    for T in steps:
+    versions = written(scan, kernels)
+    for T, compiled in itertools.product(steps, versions):
         bound, trial = 1.0, 0
         while bound > SURE and trial < TRIALS and not reason:
             reason, once = _at_one_point(compiled, scan, T, (seed, T, trial), edit)
@@ -126,17 +127,24 @@ def judge(
             break
     if verdict == "agrees" and error > SURE:
         verdict, reason = "unknown", "the error bound says nothing"
-    lines = sum(len(text.splitlines()) for text in texts(compiled))
+    lines = sum(len(text.splitlines()) for compiled in versions for text in texts(compiled))
     return EmittedCheck(
         verdict, (scan.program.name,), tuple(steps), error, lines, time.perf_counter() - start, reason
     )
 
 
-def written(scan: Scanned, kernels: bool) -> Compiled:
-    """The compiled scan with kernels, or with the lines that they take the place of."""
-    if scan.compiled is not None and kernels == ("def kernel0(" in scan.compiled.loop.source):
-        return scan.compiled
-    return Compiled(scan.program, scan.layout, kernels)
+def written(scan: Scanned, kernels: bool) -> list[Compiled]:
+    """The compiled scan with kernels, or with the lines that they take the place of: as it is written for small
+    states, and as for large ones where that is another text."""
+
+    def version(near: bool) -> Compiled:
+        ran = scan.compiled
+        if ran is not None and ran.near == near and kernels == ("def kernel0(" in ran.loop.source):
+            return ran
+        return Compiled(scan.program, scan.layout, kernels, near)
+
+    small, large = version(False), version(True)
+    return [small] if texts(small) == texts(large) else [small, large]
 
 
 def texts(compiled: Compiled) -> list[str]:
