@@ -14,7 +14,7 @@ import numpy as np
 
 from .core import STATE, Tensor, as_tensor, leaf, recording
 from .grad import directions, final, run_on_fresh
-from .primitives import pick, where
+from .primitives import pick, unstack, where
 from .program import Program, record
 from .scan import Layout, first_step, keep_sequence, run_scan, scan_row
 from .sweep import pull, reachable, sweep, zeros_like
@@ -50,11 +50,14 @@ def pushed(
 
 
 def _along(t: Tensor, vs: list[Any]) -> Any:
-    """The tangent of a node, given those of its inputs; of a scan, a list of them."""
+    """The tangent of a node, given those of its inputs; of one with several values, a list of them."""
     if t.op is scan_row:
         return _along_scan(t, vs, **t.params)
     if t.op is pick:
         return vs[0][t.params["i"]]
+    if t.op is unstack:
+        parts = unstack(vs[0], **t.params)
+        return [pick(parts, i=i) for i in range(len(t.value))]
     with recording("all" if STATE.mode == "all" else "grad"):
         u = zeros_like(t)
         u.requires_grad = True
