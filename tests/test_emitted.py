@@ -67,9 +67,9 @@ def test_the_kernels_text_is_judged_without_numba():
 def test_both_texts_are_judged_whichever_runs(name):
     found = scans_of(CELLS[name])[1]
     with_kernels = replace(found, compiled=Compiled(found.program, found.layout, kernels=True))
-    assert "for column in range(" in written(found, True).loop.source
-    assert written(with_kernels, True) is with_kernels.compiled
-    assert texts(written(with_kernels, False)) == texts(written(found, False))
+    assert all("for column in range(" in compiled.loop.source for compiled in written(found, True))
+    assert written(with_kernels, True)[0] is with_kernels.compiled
+    assert [*map(texts, written(with_kernels, False))] == [*map(texts, written(found, False))]
     assert judge(with_kernels)
     assert judge(with_kernels, kernels=True)
 
@@ -79,8 +79,8 @@ def table(cell, kernels, every=1):
     """How many faults of each kind were planted, refused, and are none: the same numbers after all."""
     planted, refused, equal = Counter(), Counter(), Counter()
     for scan in scans_of(cell):
-        compiled = Compiled(scan.program, scan.layout, kernels)
-        for text in [*texts(compiled), compiled.sums.source]:
+        found = {text: compiled for compiled in written(scan, kernels) for text in texts(compiled)}
+        for text, compiled in found.items():
             for kind, wrong in list(faults(text))[::every]:
                 edit = lambda t, text=text, wrong=wrong: wrong if t == text else t  # noqa: E731
                 planted[kind] += 1
@@ -92,7 +92,7 @@ def table(cell, kernels, every=1):
     return planted, refused, equal
 
 
-SOME = [(CELLS["rnn"], False, 1), (CELLS["gru"], False, 5), (CELLS["lstm"], True, 9), (overlapping, False, 2)]
+SOME = [(CELLS["rnn"], False, 1), (CELLS["gru"], False, 9), (CELLS["lstm"], True, 23), (overlapping, False, 2)]
 
 
 @pytest.mark.parametrize(("cell", "kernels", "every"), SOME, ids=[c.name for c, _, _ in SOME])

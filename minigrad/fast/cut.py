@@ -1,7 +1,7 @@
 """The cut of a step program: before | inside | after the loop over time.
 
 A node that does not depend on the carry runs before the loop, on whole stacks (or inside, if it is cheap and
-large); one that the next carry needs runs inside; the rest runs after the loop, on whole stacks. The same
+states are large); one that the next carry needs runs inside; the rest runs after the loop, on whole stacks. The same
 passes over the program serve forward and backward, and any cell; no pattern is matched, and nothing is
 differentiated.
 """
@@ -42,10 +42,16 @@ class Cut:
     stacked: frozenset[int]
 
 
-def cut(program: Program, layout: Layout, compiled: bool = False) -> Cut:
+def large(program: Program, layout: Layout) -> bool:
+    """Whether a state is so large that the cut is another: of this alone, and of axes of size 1, a text depends."""
+    return any(prod(x.shape) >= MANY for x in program.inputs[: layout.n_state])
+
+
+def cut(program: Program, layout: Layout, near: bool = False, compiled: bool = False) -> Cut:
     """The cut of a scan's step program. Raises CannotCompile if there is a scan inside the loop.
 
-    compiled: elementwise work runs inside, where a compiled loop does it while its row is in the cache.
+    near: as for a large state; compiled: elementwise work runs inside, where a compiled loop does it while its row
+    is in the cache.
     """
     s, q = layout.n_state, layout.n_state + layout.n_seq
     first = len(program.inputs) + len(program.consts)
@@ -73,10 +79,10 @@ def cut(program: Program, layout: Layout, compiled: bool = False) -> Cut:
         if alone.intersection(program.nodes[k - first].args):
             alone.add(k)
     carried |= alone
-    many = max((prod(program.shape(i)) for i in range(s)), default=0) >= MANY
-    near = _near(program, slots, carried & needed, carried | timed) if many and not compiled else set()
-    carried |= near
-    needed |= near
+    if near:
+        joined = _near(program, slots, carried & needed, carried | timed)
+        carried |= joined
+        needed |= joined
     fixed = tuple(k for k in slots if k not in carried and k not in timed)
     before = tuple(k for k in slots if k not in carried and k in timed)
     inside = tuple(k for k in slots if k in carried and k in needed)
@@ -96,7 +102,7 @@ def cut(program: Program, layout: Layout, compiled: bool = False) -> Cut:
 
 
 def _near(program: Program, slots: list[int], inside: set[int], moving: set[int]) -> set[int]:
-    """Slots known before the loop that are computed inside all the same: cheap, and read by nothing else."""
+    """Slots known before the loop that are computed inside all the same: those that nothing else reads."""
     first = len(program.inputs) + len(program.consts)
     read: dict[int, set[int]] = {o: {-1} for o in program.outputs}
     for k in slots:

@@ -21,7 +21,7 @@ from ..engine.memo import remembered
 from ..engine.program import Program
 from ..engine.scan import Layout, run_plain
 from .blocks import in_blocks, steps_in
-from .cut import CannotCompile, Cut, cut
+from .cut import CannotCompile, Cut, cut, large
 from .kernels import wanted
 from .loop import Loop, compile_loop
 from .pack import TERM, packed
@@ -50,23 +50,26 @@ def rewritten(program: Program, layout: Layout, kernels: bool = False) -> Progra
 class Compiled:
     """One scan: its program, its cut, and the code of its loop.
 
-    kernels: whether the loop is for a compiler; if not said, where numba is, and the loop can be.
+    kernels: whether the loop is for a compiler; if not said, where numba is, and the loop can be. near: as for
+    `cut`; if not said, as the states' sizes say. Of a compiled loop there is one text.
     """
 
-    def __init__(self, program: Program, layout: Layout, kernels: bool | None = None) -> None:
+    def __init__(
+        self, program: Program, layout: Layout, kernels: bool | None = None, near: bool | None = None
+    ) -> None:
         self.layout = layout
         if kernels is None:
             try:
-                self._compile(program, wanted())
+                return self._compile(program, wanted(), near)
             except CannotCompile:
-                self._compile(program, False)
-        else:
-            self._compile(program, kernels)
+                kernels = False
+        self._compile(program, kernels, near)
 
-    def _compile(self, program: Program, kernels: bool) -> None:
+    def _compile(self, program: Program, kernels: bool, near: bool | None) -> None:
         layout = self.layout
         self.program = program = rewritten(program, layout, kernels)
-        self.cut: Cut = cut(program, layout, kernels)
+        self.near = not kernels and (large(program, layout) if near is None else near)
+        self.cut: Cut = cut(program, layout, self.near, kernels)
         self.loop: Loop = compile_loop(program, layout, self.cut, kernels)
         s, k = layout.n_state, layout.n_stack
         self.stacks, self.summed = program.outputs[s : s + k], program.outputs[s + k :]

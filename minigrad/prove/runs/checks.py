@@ -91,8 +91,8 @@ def modular_check(
 def emitted_text_check(cell: Cell) -> Check:
     """Whether the code that the fast path emits is that step and its derivative, for every size, batch and T.
 
-    Proved is the text, its numbers read as sizes. That it is the text at other sizes is looked at for one
-    choice of them, and stays a condition.
+    Proved is the text, its numbers read as sizes: that for small states, and that for large ones. That one of the
+    two is the text at other sizes is looked at for one choice of them, and stays a condition.
     """
     start = time.perf_counter()
     found = check_every_size(cell)
@@ -106,7 +106,8 @@ def emitted_text_check(cell: Cell) -> Check:
     elif found and same_text(cell, others):
         detail = f"{found.compared} identities of its text, without and with kernels"
         conditions += (
-            f"no size is 1, and the fast path emits one text, up to sizes: compared at {size_text(others)}",
+            "no size is 1, and the fast path emits one of the texts judged, up to sizes: "
+            f"compared at {size_text(others)}",
         )
     elif found:
         verdict, detail = "unknown", f"another text is emitted at {size_text(others)}"

@@ -11,6 +11,7 @@ at these sizes and numbers of steps up to the error bound that is printed.
 from __future__ import annotations
 
 import copy
+import itertools
 import time
 import types
 from collections.abc import Callable, Iterable, Sequence
@@ -110,13 +111,13 @@ def judge(
     scan: Scanned, steps: Sequence[int] = STEPS, kernels: bool = False, seed: int = 0,
     edit: Edit = lambda text: text,
 ) -> EmittedCheck:  # fmt: skip
-    """Whether the code of one scan gives what the plain runner gives.
+    """Whether the code of one scan gives what the plain runner gives, in each way that it is written.
 
     edit: what is done to each text before it is run, which is how tests plant faults.
     """
     start, error, reason, verdict = time.perf_counter(), 0.0, "", "agrees"
-    compiled = written(scan, kernels)
-    for T in steps:
+    versions = written(scan, kernels)
+    for T, compiled in itertools.product(steps, versions):
         bound, trial = 1.0, 0
         while bound > SURE and trial < TRIALS and not reason:
             reason, once = _at_one_point(compiled, scan, T, (seed, T, trial), edit)
@@ -128,20 +129,30 @@ def judge(
             break
     if verdict == "agrees" and error > SURE:
         verdict, reason = "unknown", "the error bound says nothing"
-    lines = sum(len(text.splitlines()) for text in [*texts(compiled), compiled.sums.source])
+    lines = sum(len(text.splitlines()) for compiled in versions for text in texts(compiled))
     return EmittedCheck(
         verdict, (scan.program.name,), tuple(steps), error, lines, time.perf_counter() - start, reason
     )
 
 
-def written(scan: Scanned, kernels: bool) -> Compiled:
-    """The compiled scan with the text that numba compiles, where it has such a form, or with numpy's calls."""
-    if scan.compiled is not None and kernels == scan.compiled.loop.kernels:
-        return scan.compiled
-    try:
-        return Compiled(scan.program, scan.layout, kernels)
-    except CannotCompile:
-        return Compiled(scan.program, scan.layout, False)
+def written(scan: Scanned, kernels: bool) -> list[Compiled]:
+    """The compiled scan with the text that numba compiles, where it has such a form, or with numpy's calls: as they
+    are written for small states, and as for large ones where that is another text."""
+
+    def version(near: bool) -> Compiled:
+        ran = scan.compiled
+        if ran is not None and ran.near == near and kernels == ran.loop.kernels:
+            return ran
+        try:
+            return Compiled(scan.program, scan.layout, kernels, near)
+        except CannotCompile:
+            return Compiled(scan.program, scan.layout, False, near)
+
+    small = version(False)
+    if small.loop.kernels:
+        return [small]
+    large = version(True)
+    return [small] if texts(small) == texts(large) else [small, large]
 
 
 def texts(compiled: Compiled) -> list[str]:

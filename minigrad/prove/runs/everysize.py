@@ -10,8 +10,8 @@ symbolic size:
 - the forward text gives the cell, and the backward text, fed with what the forward one stored, its derivative
   (emittedstep.py).
 
-Proved is the text for which the numbers stand. That the compiler emits the same text at other sizes is checked
-where it is asked (`same_text`), and not proved.
+Proved are the texts for which the numbers stand: for small states and, where it is another, for large ones. That
+the compiler emits one of them at other sizes is checked where it is asked (`same_text`), and not proved.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ...cells.cell import Cell
 from ...domains.blocks import Blocks, Size, size_of
 from ...domains.sizes import ATOMS, SIZES, Undecided, fresh
 from ...engine.program import Input, Program
-from ...fast import Scanned
+from ...fast import Compiled, Scanned
 from ..step import size_names
 from .emitted import Edit, outputs, scans_of, texts, written
 from .emittedstep import emitted_step
@@ -153,15 +153,17 @@ def check_every_size(
     with fresh() as sizes:
         try:
             reading = Reading(cell, ones)
-            scans = _scans(cell, reading.values, kernels, **how)
-            for scan in scans:
-                if scan.compiled:
-                    found, wrong = _one_scan(reading, scan, edit)
+            scans = scans_of(cell, reading.values, **how)
+            versions = [written(s, kernels) if s.compiled else [] for s in scans]
+            for scan, several in zip(scans, versions, strict=True):
+                for compiled in several:
+                    found, wrong = _one_text(reading, scan, compiled, edit)
                     compared += found
                     reason = reason or wrong
-            training = len(scans) == 2 and how.keys() <= {"reverse", "dtype"} and all(s.compiled for s in scans)
-            if training and not reason:
-                found, parts = emitted_step(cell, reading, scans[0], scans[1], edit)
+            training = len(scans) == 2 and how.keys() <= {"reverse", "dtype"} and all(versions)
+            if training and not reason:  # one text of each scan: the other gives what the program gives, too
+                forward, backward = (replace(s, compiled=v[0]) for s, v in zip(scans, versions, strict=True))
+                found, parts = emitted_step(cell, reading, forward, backward, edit)
                 compared += found
                 reason = f"the emitted step is not the cell and its derivative: {', '.join(parts)}" * bool(
                     parts
@@ -174,16 +176,8 @@ def check_every_size(
     )
 
 
-def _scans(cell: Cell, sizes: dict[str, int], kernels: bool = False, **how: Any) -> list[Scanned]:
-    """The scans of a cell, with kernels or without."""
-    found = scans_of(cell, sizes, **how)
-    return [replace(s, compiled=s.compiled and written(s, kernels)) for s in found]
-
-
-def _one_scan(reading: Reading, scan: Scanned, edit: Edit) -> tuple[int, str]:
+def _one_text(reading: Reading, scan: Scanned, compiled: Compiled, edit: Edit) -> tuple[int, str]:
     """(how many identities, what is not shown to be one)."""
-    compiled = scan.compiled
-    assert compiled is not None
     meant, layout = reading.program(scan.program), scan.layout
     stacks = arguments(meant, layout, TIME.blocks)
     one_step = [at_time(x) if i < layout.n_state + layout.n_seq else x for i, x in enumerate(stacks)]
@@ -211,7 +205,7 @@ def _one_scan(reading: Reading, scan: Scanned, edit: Edit) -> tuple[int, str]:
 
 
 def same_text(cell: Cell, sizes: dict[str, int], **how: Any) -> bool:
-    """Whether the text emitted at these sizes is the one that is proved, with the sizes put in."""
+    """Whether the text emitted at these sizes is one of those that are proved, with the sizes put in."""
     reading = Reading(cell)
     by_name = {"b" if k == "batch" else k: v for k, v in sizes.items()}
 
@@ -228,10 +222,12 @@ def same_text(cell: Cell, sizes: dict[str, int], **how: Any) -> bool:
         pairs = {x * y: names[x] * names[y] for x in names for y in names}
         return pairs.get(c, names.get(c, c))
 
-    there, here = _scans(cell, reading.values, **how), _scans(cell, sizes, **how)
+    there, here = scans_of(cell, reading.values, **how), scans_of(cell, sizes, **how)
     for a, b in zip(there, here, strict=True):
         if not a.compiled or not b.compiled:
             return not a.compiled and not b.compiled
-        if [put_in(t) for t in texts(a.compiled)] != [ast.unparse(ast.parse(t)) for t in texts(b.compiled)]:
+        which = -1 if b.compiled.near else 0
+        proved, emitted = (texts(written(x, False)[which]) for x in (a, b))
+        if [put_in(t) for t in proved] != [ast.unparse(ast.parse(t)) for t in emitted]:
             return False
     return True
