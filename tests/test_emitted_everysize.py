@@ -132,6 +132,12 @@ def test_a_fault_in_a_sum_over_time_is_not_proved(right, wrong, reason):
     assert check_every_size(CELLS["rnn"], lambda text: text.replace(right, wrong)).reason == reason
 
 
+def test_memory_whose_dtype_is_an_array_is_not_proved():
+    memory = "empty((T, 33, 37), "
+    found = check_every_size(CELLS["gru"], lambda text: text.replace(f"{memory}float64)", f"{memory}H)"))
+    assert found.reason == "TypeError: memory whose dtype is an array"
+
+
 def test_a_loop_that_reads_nothing_of_the_step_runs_once_for_each():
     """Of a segment whose states are known nothing is carried; what is left of its loop must still be over time."""
     found = check_every_size(CELLS["rnn"], lambda text: text.replace("range(T)", "range(2 * T)"), checkpoint=2)

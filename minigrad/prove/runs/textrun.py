@@ -183,7 +183,9 @@ class Numpy:
         self.made = 0
 
     def empty(self, shape: Any, dtype: Any = None) -> Symbolic:
-        """Memory: a tensor of its own."""
+        """Memory: a tensor of its own. Raises TypeError for an array where the dtype should be."""
+        if isinstance(dtype, Symbolic):
+            raise TypeError("memory whose dtype is an array")
         self.made += 1
         return Memory(array(f"memory{self.made}", *map(blocks_of, shape)))
 
