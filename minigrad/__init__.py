@@ -28,7 +28,7 @@ from .engine.grad import vjp as vjp
 from .engine.grad import zeros_like as zeros_like
 from .engine.program import Program as Program
 from .engine.program import trace as trace
-from .engine.scan import RUNNER as _RUNNER
+from .engine.bptt import RUNNER as _RUNNER
 from .engine.scan import Truncation as Truncation
 from .engine.scan import scan as scan
 from .cells.cell import Cell as Cell

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from minigrad.engine.bptt import Layout
 from minigrad.engine.core import TABLE, Tensor, leaf
 from minigrad.engine.primitives import pick
 from minigrad.engine.program import record
-from minigrad.engine.scan import Layout, scan
+from minigrad.engine.scan import scan
 
 Args = tuple[Tensor, ...]
 

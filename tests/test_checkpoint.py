@@ -10,9 +10,9 @@ from test_fast import ALL, arguments, by_scan, close, everything, total
 from test_scan import SHAPES, inputs
 
 import minigrad as mg
+from minigrad.engine.bptt import RUNNER, run_plain
 from minigrad.engine.checkpoint import Segments
 from minigrad.engine.grad import reachable
-from minigrad.engine.scan import RUNNER, run_plain
 from minigrad.engine.tree import leaves, rebuild
 
 T = 7

@@ -16,7 +16,7 @@ import minigrad as mg
 from minigrad import fast
 from minigrad.cells import CELLS, cell
 from minigrad.domains.floats import FLOATS
-from minigrad.engine.scan import run_plain
+from minigrad.engine.bptt import run_plain
 
 RNN, TOKENS = CELLS["torch_rnn_tanh"], OWN["token_rnn"]
 

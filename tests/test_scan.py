@@ -12,9 +12,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import minigrad as mg
 from minigrad.domains.symbols import array, symbol_tensor
+from minigrad.engine.bptt import RUNNER, run_plain, scan_row
 from minigrad.engine.core import leaf
 from minigrad.engine.grad import reachable
-from minigrad.engine.scan import RUNNER, run_plain, scan_row
 from minigrad.engine.tree import leaves, tree_map
 
 

@@ -13,6 +13,7 @@ from at_sizes import AtSizes
 from minigrad.domains.blocks import COMPARED, Shape, Size, without_common
 from minigrad.domains.floats import FLOATS
 from minigrad.domains.sizes import ATOMS, SIZES, Sized, Undecided, array, fresh, size_of, sized_tensor
+from minigrad.engine.bptt import Layout
 from minigrad.engine.core import TABLE, leaf
 from minigrad.engine.functions import (
     concatenate,
@@ -27,7 +28,6 @@ from minigrad.engine.functions import (
     where,
 )
 from minigrad.engine.program import record
-from minigrad.engine.scan import Layout
 
 n, d, b = Size(("n",)), Size(("d",)), Size(("b",))
 B, N, D, ND, N4, ONE = ("b",), ("n",), ("d",), ("n", "d"), ("n",) * 4, (1,)

@@ -8,7 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1] / "minigrad"
 BASE = {  # what is trusted -> the files that say it
     "what runs: dispatch, sweep, recording, the loop over time": [
-        "engine/core.py", "engine/sweep.py", "engine/program.py", "engine/scan.py", "engine/adjoint.py",
+        "engine/core.py", "engine/sweep.py", "engine/program.py", "engine/bptt.py", "engine/scan.py",
+        "engine/adjoint.py",
     ],
     "arrays of symbolic size: what an operation means, and their normal form": [
         "domains/blocks.py", "domains/contractions.py", "domains/atoms.py", "domains/sizes.py",

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from .bptt import Layout, first_step, keep_sequence, run_scan, scan_row
 from .core import STATE, Tensor, as_tensor, leaf, recording
 from .grad import directions, final, run_on_fresh
 from .primitives import pick, where
 from .program import Program, record
-from .scan import Layout, first_step, keep_sequence, run_scan, scan_row
 from .sweep import pull, reachable, sweep, zeros_like
 from .tree import leaves, rebuild, tree_map
 

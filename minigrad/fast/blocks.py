@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.bptt import Layout
 from ..engine.program import Program
-from ..engine.scan import Layout
 
 ROOM = 1 << 22  # bytes of one block
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+from ..engine.bptt import Layout
 from ..engine.primitives import LAYOUT, LOOP, POINTWISE
 from ..engine.program import Program
-from ..engine.scan import Layout
 
 ALONE = {"gather", "scatter", "scan"}  # rows whose rule is not free in leading axes for every argument
 # Of this many entries of a state on, arithmetic known before the loop is done in it, where its operands are in the

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.bptt import Layout
 from ..engine.program import Program
-from ..engine.scan import Layout
 from .cut import CannotCompile, Cut
 from .emit import Emitter, Handle, variables
 from .kernels import compiled

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..domains.floats import FLOATS
+from ..engine.bptt import Layout, run_plain
 from ..engine.memo import remembered
 from ..engine.program import Program
-from ..engine.scan import Layout, run_plain
 from .blocks import in_blocks, steps_in
 from .cut import CannotCompile, Cut, cut, large
 from .kernels import wanted

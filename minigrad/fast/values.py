@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.bptt import Layout
 from ..engine.core import TABLE, Primitive
 from ..engine.primitives import POINTWISE
 from ..engine.program import Node, Program, hashable
-from ..engine.scan import Layout
 
 FIXED, TIMED, CARRIED = 0, 1, 2  # the same at all steps; known before the loop; depends on the state
 ALL = slice(None)

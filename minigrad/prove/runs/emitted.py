@@ -24,8 +24,8 @@ from ...cells.cell import Cell
 from ...domains.entries import ENTRIES, UFUNCS, NeverWritten, memory, to_array, to_field
 from ...domains.field import FIELD, Mod, fresh
 from ...domains.floats import FLOATS
+from ...engine.bptt import Layout, run_plain
 from ...engine.program import Program
-from ...engine.scan import Layout, run_plain
 from ...fast import Compiled, Scanned, scanned
 from ...fast.cut import CannotCompile
 from ...fast.emit import Rule, exp

@@ -14,8 +14,8 @@ import numpy as np
 
 from ...domains.blocks import Size, blocks_of
 from ...domains.sizes import INDICES, NUMBERS, SIZES, Sized, Undecided, array
+from ...engine.bptt import Layout
 from ...engine.program import Program
-from ...engine.scan import Layout
 from ...fast import Compiled
 from ...fast.emit import Rule, exp
 from ...fast.nests import largest, panels, total, where
