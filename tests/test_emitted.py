@@ -74,6 +74,18 @@ def test_both_texts_are_judged_whichever_runs(name):
     assert judge(with_kernels, kernels=True)
 
 
+@pytest.mark.parametrize("cell", [CELLS["gru"], OWN["normed_rnn"], overlapping], ids=lambda c: c.name)
+def test_no_text_is_left_out(cell):
+    """Sums over time too have a text: what is compared, and where faults are planted, is all that is emitted."""
+    for scan in scans_of(cell):
+        assert "\n".join(texts(scan.compiled)) == scan.compiled.source
+    sums = texts(scan.compiled)[-1]
+    assert sums.startswith("def sums(")
+    wrong = [text for _, text in faults(sums)]
+    assert len(wrong) > 5
+    assert not any(judge(scan, edit=lambda t, w=w: w if t == sums else t) for w in wrong)
+
+
 # ---- planted faults ------------------------------------------------------------------------------
 def table(cell, kernels, every=1):
     """How many faults of each kind were planted, refused, and are none: the same numbers after all."""

@@ -156,8 +156,9 @@ def written(scan: Scanned, kernels: bool) -> list[Compiled]:
 
 
 def texts(compiled: Compiled) -> list[str]:
-    """The emitted functions that compute values of steps: before, loop, after; those that there are."""
-    return [t for t in (compiled.before.source, compiled.loop.source, compiled.after.source) if t]
+    """The emitted functions: before, loop, after, sums; those that there are."""
+    parts = compiled.before, compiled.loop, compiled.after, compiled.sums
+    return [part.source for part in parts if part.source]
 
 
 # ---- the text run again --------------------------------------------------------------------------
