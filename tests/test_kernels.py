@@ -61,8 +61,8 @@ def test_compiled_kernels_are_kept_between_processes(folder):
         loaded = []
         load = c.Cache.load_overload
         c.Cache.load_overload = lambda *a: (loaded.append(load(*a)), loaded[-1])[1]
-        cell = CELLS["lstm"]
-        mg.scan(cell, cell.zero_state(4, n=6), np.ones((3, 4, 2)), cell.init(0, n=6, d=2))
+        for cell in (CELLS["lstm"], CELLS["rnn"]):
+            mg.scan(cell, cell.zero_state(4, n=6), np.ones((3, 4, 2)), cell.init(0, n=6, d=2))
         print([x is not None for x in loaded])
     """
     said = [
@@ -74,6 +74,9 @@ def test_compiled_kernels_are_kept_between_processes(folder):
     assert "True" not in said[0]
     assert "False" not in said[1]
     assert said[0] != "[]\n" != said[1]
+    texts = [file.read_text() for file in folder.glob("*.py")]
+    assert sum("panels(" in text for text in texts) == 2
+    assert sum("def kernel(" in text for text in texts) == 2  # what both loops call is compiled once
 
 
 def test_a_folder_that_cannot_be_written_is_a_warning(folder, tmp_path, monkeypatch):

@@ -63,11 +63,13 @@ def compiled(
     if numba() is None:
         exec(compile(text, f"<{name}>", "exec"), here)
         return here[name]
+    words, dtypes = set(re.findall(r"\w+", text)), {str(dtype) for _, dtype, _, _ in arguments}
 
     def compiler(function: Callable[..., None], keep: bool) -> Callable[..., None]:
         return numba().njit(_signature(arguments, steps), cache=keep, **native().PLAIN)(function)
 
     try:
+        native().prepare(words, dtypes)
         return kept(_code(text, space), name, compiler)
     except Exception as e:
         _broken(f"{type(e).__name__}: {e}")

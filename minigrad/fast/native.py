@@ -9,6 +9,7 @@ float64 (measured in tests/test_native.py). This module needs numba; only compil
 from __future__ import annotations
 
 import ctypes
+import functools
 import hashlib
 import importlib
 import math
@@ -18,11 +19,12 @@ from typing import Any
 
 import numpy as np
 from llvmlite import binding
-from numba import njit, types
+from numba import cfunc, njit, types
 from numba.extending import overload
 
+from .cache import kept
 from .panels import BY_TYPE as PRODUCTS
-from .panels import PLAIN
+from .panels import PLAIN, WIDTH, products
 
 FUSED = PLAIN | {"fastmath": {"contract"}}  # a product and a sum as one instruction
 
@@ -41,7 +43,7 @@ def _formulas(F: Any, I: Any, digits: int, bias: int, flat: float, least: float,
     c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13 = (F(1 / math.factorial(n)) for n in range(2, 14))
     flat, least, most, deep = F(-2 * flat), F(least), F(most), digits > 30
 
-    @njit(**FUSED)
+    @njit(inline="always", **FUSED)
     def reduced(y: Any) -> Any:
         """(k as an integer, e^r - 1)."""
         z = y * per_ln2 + magic
@@ -53,18 +55,16 @@ def _formulas(F: Any, I: Any, digits: int, bias: int, flat: float, least: float,
         p = (((((p * r + c7) * r + c6) * r + c5) * r + c4) * r + c3) * r + c2
         return I(F(z).view(I) - zero_bits), p * r * r + r
 
-    @njit(**FUSED)
+    @njit(inline="always", **FUSED)
     def power_of_two(k: Any) -> Any:
         return I((k + bias) << shift).view(F)
 
-    @njit(**FUSED)
     def exp(x: Any) -> Any:
         y = least if x < least else most if x > most else x
         k, p = reduced(y)
         half = k >> 1
         return (one + p) * power_of_two(half) * power_of_two(k - half)
 
-    @njit(**FUSED)
     def tanh(x: Any) -> Any:
         y = -two * abs(x)
         k, p = reduced(flat if y < flat else y)
@@ -96,16 +96,14 @@ def where(c: Any, x: Any, y: Any) -> Any:
     return x if c else y
 
 
-@overload(exp, jit_options=PLAIN, strict=False)
+@overload(exp, jit_options=FUSED, strict=False)
 def _exp(x: Any) -> Any:
-    f = _BY_TYPE[x][0]
-    return lambda x: f(x)
+    return _BY_TYPE[x][0]
 
 
-@overload(tanh, jit_options=PLAIN, strict=False)
+@overload(tanh, jit_options=FUSED, strict=False)
 def _tanh(x: Any) -> Any:
-    f = _BY_TYPE[x][1]
-    return lambda x: f(x)
+    return _BY_TYPE[x][1]
 
 
 @overload(where, jit_options=PLAIN, strict=False)
@@ -168,6 +166,35 @@ GEMM = _blas()
 _TEXTS = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("native.py", "panels.py"))
 VERSION = " ".join([hashlib.sha256(_TEXTS).hexdigest()[:16], *sorted(map(str, GEMM.values()))])
 ROWS, AS_IT_IS, TRANSPOSED = 101, 111, 112  # the words of CBLAS
+KERNELS = {"panels": ["fill", "product"], "multiply": ["product"]}  # what a text with this word calls
+
+
+def prepare(words: set[str], dtypes: set[str]) -> None:
+    """What a text with these words calls is there; without it, LLVM ends the process that loads what was compiled."""
+    for word in words & set(KERNELS):
+        for dtype in dtypes & set(PRODUCTS):
+            for name in KERNELS[word]:
+                _kernel(name, dtype)
+
+
+@functools.cache
+def _kernel(name: str, dtype: str) -> Any:
+    """A function of panels.py under a name that compiled code finds: compiled once for all loops, kept on disk."""
+    size = PRODUCTS[dtype][name].py_func.__code__.co_argcount
+    words = ", ".join(f"x{i}" for i in range(size))
+    lines = [
+        f"# {VERSION}", f"from {products.__module__} import BY_TYPE", "", f"{name} = BY_TYPE[{dtype!r}][{name!r}]",
+        "", f"def kernel({words}):", f"    {name}({words})", "",
+    ]  # fmt: skip
+    signature = types.void(*[types.intp] * size)
+    found = kept("\n".join(lines), "kernel", lambda f, keep: cfunc(signature, cache=keep, **PLAIN)(f))
+    binding.add_symbol(f"minigrad_{name}_{dtype}", found.address)
+    return found, types.ExternalFunction(f"minigrad_{name}_{dtype}", signature)
+
+
+def kernel(name: str, dtype: Any) -> Any:
+    """The function of panels.py as one that compiled code can call."""
+    return _kernel(name, str(dtype))[1]
 
 
 def dot(a: Any, b: Any, out: Any) -> Any:
@@ -182,8 +209,16 @@ def multiply(a: Any, b: Any, out: Any) -> Any:
 
 @overload(multiply, jit_options=PLAIN, strict=False)
 def _multiply(a: Any, b: Any, out: Any) -> Any:
-    f = PRODUCTS[a.dtype][2]
-    return lambda a, b, out: f(a, b, out)
+    product = kernel("product", a.dtype)
+
+    def multiply(a: Any, b: Any, out: Any) -> None:
+        m, n = out.shape
+        product(
+            a.ctypes.data, a.strides[0], a.strides[1], b.ctypes.data, b.strides[0], b.strides[1], 0,
+            out.ctypes.data, out.strides[0], m, n, b.shape[0],
+        )  # fmt: skip
+
+    return multiply
 
 
 def panels(b: Any) -> Any:
@@ -193,15 +228,36 @@ def panels(b: Any) -> Any:
 
 @overload(panels, jit_options=PLAIN, strict=False)
 def _panels(b: Any) -> Any:
-    f = PRODUCTS[b.dtype][0]
-    return lambda b: f(b)
+    fill, F, width = kernel("fill", b.dtype), np.dtype(str(b.dtype)).type, WIDTH[str(b.dtype)]
+
+    def laid_out(b: Any) -> Any:
+        k, n = b.shape
+        out = np.empty(((n + width - 1) // width, k, width), F)
+        fill(out.ctypes.data, b.ctypes.data, b.strides[0], b.strides[1], k, n)
+        return out
+
+    return laid_out
 
 
 @overload(dot, jit_options=PLAIN, strict=False)
 def _dot(a: Any, b: Any, out: Any) -> Callable[..., None]:
-    if b.ndim == 3:
-        f = PRODUCTS[a.dtype][1]
-        return lambda a, b, out: f(a, b, out)
+    return _with_panels(a) if b.ndim == 3 else _by_blas(a)
+
+
+def _with_panels(a: Any) -> Callable[..., None]:
+    product = kernel("product", a.dtype)
+
+    def dot(a: Any, b: Any, out: Any) -> None:
+        m, n = out.shape
+        product(
+            a.ctypes.data, a.strides[0], a.strides[1], 0, 0, 0, b.ctypes.data,
+            out.ctypes.data, out.strides[0], m, n, a.shape[1],
+        )  # fmt: skip
+
+    return dot
+
+
+def _by_blas(a: Any) -> Callable[..., None]:
     gemm, F = GEMM[a.dtype], np.dtype(str(a.dtype)).type
     one, zero = F(1), F(0)
 

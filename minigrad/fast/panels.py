@@ -9,7 +9,6 @@ makes 55 to 105. This module needs numba; only compiled loops import it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,9 +18,11 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 PLAIN = {"error_model": "numpy", "nogil": True}
+INNER = PLAIN | {"inline": "always"}  # a function of its own is compiled once for itself and once for each caller
 FEATURES = binding.get_host_cpu_features()
 BYTES = 64 if FEATURES.get("avx512f") else 32 if FEATURES.get("avx2") else 16  # of a vector
 VECTORS = 2  # the width of a panel
+WIDTH = {"float32": VECTORS * BYTES // 4, "float64": VECTORS * BYTES // 8}  # the same in floats
 DEEP = 512  # terms of a sum at a time, so that what is read again is in the cache
 ROWS = (8, 4, 1) if BYTES == 64 else (4, 1)  # heights of a tile: its sums and a panel's row fill the registers
 
@@ -86,85 +87,80 @@ def _tile(rows: int, lanes: int, real: Any) -> Any:
     return tile
 
 
-def products(F: Any, real: Any) -> tuple[Callable[..., Any], ...]:
-    """(laid out in panels, product with panels, product with a matrix), for one kind of floats."""
-    size = np.dtype(F).itemsize
+def products(F: Any, real: Any) -> dict[str, Any]:
+    """What there is for one kind of floats, by name: functions of addresses, sizes, and steps in bytes.
+
+    One function for all, or nearly, because the compiler goes through a function once for each that calls it.
+    """
+    size, width = np.dtype(F).itemsize, WIDTH[np.dtype(F).name]
     lanes = BYTES // size
-    width = VECTORS * lanes
     tall, some, one = (_tile(rows, lanes, real) for rows in (ROWS[0], ROWS[-2], 1))
     most, fewer = ROWS[0], ROWS[-2]
 
-    @njit(**PLAIN)
-    def fill(out: Any, b: Any) -> None:
-        """The rows of b into panels."""
-        for q in range(out.shape[0]):
-            for i in range(b.shape[0]):
-                for j in range(min(width, b.shape[1] - q * width)):
-                    out[q, i, j] = b[i, q * width + j]
+    @intrinsic
+    def entries(typing: Any, address: Any) -> Any:
+        """The floats that are there."""
+        floats = types.CPointer(getattr(types, np.dtype(F).name))
+        return floats(types.intp), lambda context, b, s, args: b.inttoptr(args[0], real.as_pointer())
 
-    @njit(**PLAIN)
-    def laid_out(b: Any) -> Any:
-        out = np.zeros(((b.shape[1] + width - 1) // width, b.shape[0], width), F)
-        fill(out, b)
-        return out
+    @njit(**INNER)
+    def fill(panels: Any, b: Any, row: Any, step: Any, k: Any, n: Any) -> None:
+        """b, (k, n), into panels; what no column fills is 0."""
+        to, begin, row, step = entries(panels), entries(b), row // size, step // size
+        for q in range((n + width - 1) // width):
+            columns = min(width, n - q * width)
+            there, here = q * k * width, q * width * step
+            if step == 1:
+                for i in range(k):
+                    for j in range(columns):
+                        to[there + i * width + j] = begin[here + i * row + j]
+            else:
+                for j in range(columns):
+                    for i in range(k):
+                        to[there + i * width + j] = begin[here + i * row + j * step]
+            for i in range(k):
+                for j in range(columns, width):
+                    to[there + i * width + j] = 0
 
-    @njit(**PLAIN)
-    def strip(a: Any, row: Any, step: Any, panel: Any, k: Any, out: Any, below: Any, m: Any, more: Any) -> None:
-        """All rows times one panel."""
-        i = 0
-        while i + most <= m:
-            tall(a + i * row, row, step, panel, k, out + i * below, below, more)
-            i += most
-        while i + fewer <= m:
-            some(a + i * row, row, step, panel, k, out + i * below, below, more)
-            i += fewer
-        while i < m:
-            one(a + i * row, row, step, panel, k, out + i * below, below, more)
-            i += 1
-
-    @njit(**PLAIN)
-    def some_terms(a: Any, panels: Any, out: Any, rest: Any, first: Any, start: Any, k: Any) -> None:
-        """Add k terms of each sum, from `start` on; the panels begin with the terms from `first` on."""
-        row, step = a.strides
-        left, full = a.ctypes.data + start * step, out.shape[1] // width
-        for q in range(panels.shape[0]):
-            panel = panels.ctypes.data + q * panels.strides[0] + (start - first) * panels.strides[1]
-            right = out.ctypes.data + q * width * size if q < full else rest.ctypes.data
-            below = out.strides[0] if q < full else rest.strides[0]
-            strip(left, row, step, panel, k, right, below, out.shape[0], start)
-
-    @njit(**PLAIN)
-    def finished(out: Any, rest: Any, k: Any) -> None:
-        """Put the columns that fill no panel where they belong; a sum of no terms is 0."""
-        full = out.shape[1] // width * width
-        for i in range(rest.shape[0]):
-            for j in range(out.shape[1] - full):
-                out[i, full + j] = rest[i, j]
-        if k == 0:
-            out[:, :] = 0
-
-    @njit(**PLAIN)
-    def product(a: Any, panels: Any, out: Any) -> None:
-        k = a.shape[1]
-        rest = np.empty((out.shape[0] if out.shape[1] % width else 0, width), F)
+    @njit(**INNER)
+    def product(
+        a: Any, row: Any, step: Any, b: Any, b_row: Any, b_step: Any, panels: Any, out: Any, below: Any,
+        m: Any, n: Any, k: Any,
+    ) -> None:  # fmt: skip
+        """out = a, (m, k), times what is laid out in panels; if there are none, times b, (k, n)."""
+        deep = k if panels else min(DEEP, k)  # rows in a panel
+        rest = np.empty(m * width if n % width else 0, F)  # of the columns that fill no panel
+        own = np.empty(0 if panels else (n + width - 1) // width * width * deep, F)
         for start in range(0, k, DEEP):
-            some_terms(a, panels, out, rest, 0, start, min(DEEP, k - start))
-        finished(out, rest, k)
+            terms = min(DEEP, k - start)
+            if panels:
+                begin = panels + start * width * size
+            else:
+                begin, deep = own.ctypes.data, terms
+                fill(begin, b + start * b_row, b_row, b_step, terms, n)
+            left = a + start * step
+            for q in range((n + width - 1) // width):
+                panel = begin + q * deep * width * size
+                full = (q + 1) * width <= n
+                right = out + q * width * size if full else rest.ctypes.data
+                next_row = below if full else width * size
+                i = 0
+                while i + most <= m:
+                    tall(left + i * row, row, step, panel, terms, right + i * next_row, next_row, start)
+                    i += most
+                while i + fewer <= m:
+                    some(left + i * row, row, step, panel, terms, right + i * next_row, next_row, start)
+                    i += fewer
+                while i < m:
+                    one(left + i * row, row, step, panel, terms, right + i * next_row, next_row, start)
+                    i += 1
+        first = n // width * width if k else 0
+        for i in range(m):
+            to = entries(out + i * below)
+            for j in range(first, n):
+                to[j] = rest[i * width + j - first] if k else 0
 
-    @njit(**PLAIN)
-    def once(a: Any, b: Any, out: Any) -> None:
-        k, n = b.shape
-        rest = np.empty((out.shape[0] if n % width else 0, width), F)
-        panels = np.zeros(((n + width - 1) // width, min(DEEP, k), width), F)
-        for start in range(0, k, DEEP):
-            fill(panels, b[start : start + DEEP])
-            some_terms(a, panels, out, rest, start, start, min(DEEP, k - start))
-        finished(out, rest, k)
-
-    return laid_out, product, once
+    return {"fill": fill, "product": product}
 
 
-BY_TYPE = {
-    types.float32: products(np.float32, ir.FloatType()),
-    types.float64: products(np.float64, ir.DoubleType()),
-}
+BY_TYPE = {"float32": products(np.float32, ir.FloatType()), "float64": products(np.float64, ir.DoubleType())}
