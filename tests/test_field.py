@@ -346,3 +346,16 @@ def test_the_engines_doors_run_unchanged():
     assert mg.sum(y, axis=-1).value.a.tolist() == [1, 1]
     assert x[1, 2].value.a.item() == x.value.a[1, 2]
     assert len(x) == 2
+
+
+def test_a_sign_that_was_given_stays():
+    """The base of a power is positive; a sign asked before that is the same after it, whoever asks."""
+    with fresh(5) as field:
+        x, y = field.random(4), field.random(4)
+        asked = field.sign(x)
+        field.power(x, field.random(4))
+        field.power(y, field.random(4))
+        assert (field.sign(x).a == asked.a).all()
+        assert not (field.sign(-x) + asked).a.any()
+        assert (field.sign(y).a == 1).all()
+        assert not (field.sign(-y) + field.sign(y)).a.any()

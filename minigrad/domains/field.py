@@ -110,7 +110,6 @@ class Field(Kinks):
         self.asked: dict[str, list[int]] = {}  # oracle -> degrees of the arguments that drew an answer
         self.given: dict[str, list[int]] = {}  # oracle -> degrees of the arguments whose answer was given
         self.inverted: dict[int, tuple[int, int, bool]] = {}  # element -> its inverse, degree, flag
-        self.positive: set[int] = set()
 
     # ---- numbers ----
     def number(self, c: Any) -> Mod:
@@ -191,11 +190,7 @@ class Field(Kinks):
         return self._odd("cos", x, 1)
 
     def sign(self, x: Mod) -> Mod:
-        y = self._odd("sign", x)
-        if self.positive:
-            for i, u in np.ndenumerate(x.a):
-                y.a[i] = 1 if u in self.positive else P - 1 if P - u in self.positive else y.a[i]
-        return y
+        return self._odd("sign", x)
 
     def sqrt(self, x: Mod) -> Mod:
         return self.ask("sqrt", x)
@@ -247,7 +242,9 @@ class Field(Kinks):
 
     def _general_power(self, x: Mod, y: Mod) -> Mod:
         x, y = self._spread(x, y), self._spread(y, x)
-        self.positive.update(x.a.flat)
+        for u in map(int, x.a.flat):  # x is positive; but a sign that was given before stays, for both sides see it
+            if ("sign", P - u) not in self.known:
+                self.known.setdefault(("sign", u), (1, 1, False))
         one = self.inverse(x)
         out, degree = np.empty(x.a.shape, DTYPE), 1
         for i in np.ndindex(*out.shape):
