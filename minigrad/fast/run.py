@@ -82,9 +82,11 @@ class Compiled:
         in_after = {a for slot in after for a in self._node(slot).args}
         self.before = Outside("before", program, [*c.fixed, *before], c.stacked, always | in_after)
         self.after = Outside("after", program, after, c.stacked, always)
-        made = {*c.fixed, *before, *after} & (always | in_after)
+        made = {*c.fixed, *before} & (always | in_after) | {*after} & always  # what these two leave behind
         known = {*range(len(program.inputs) + len(program.consts)), *c.kept, *made}
         self.sums = Sums(program, self.summed, c, known)
+        if not known.issuperset(self.sums.read):  # the plain runner can; seen in second order of some random cells
+            raise CannotCompile("a sum over time reads what no other part of the code leaves behind")
 
     @property
     def source(self) -> str:
