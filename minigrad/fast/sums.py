@@ -27,8 +27,10 @@ def lazy(program: Program, c: Cut, slot: int) -> list[int]:
     n = program.nodes[slot - first]
     if n.op.name in LINEAR and _plain(program, c, n):
         return [x for a in n.args for x in lazy(program, c, a)]
-    if n.op.name in ("matmul", "scatter") and all(a in c.stacked for a in n.args):
-        return [_under(program, a)[0] for a in n.args]
+    if n.op.name == "matmul" and all(a in c.stacked for a in n.args):
+        return [_under(program, c, a)[0] for a in n.args]
+    if n.op.name == "scatter" and all(a in c.stacked for a in n.args):
+        return list(n.args)
     if n.op.name == "sum":
         return _rows(program, c, n.args[0]) if _over_rows(program, n) else [n.args[0]]
     return [slot]
@@ -70,11 +72,12 @@ def _plain(program: Program, c: Cut, n: Node) -> bool:
     return all(a in c.stacked and program.shape(a) == n.shape for a in n.args)
 
 
-def _under(program: Program, slot: int) -> tuple[int, bool]:
-    """(slot, False), or what a transposed slot was before and True."""
+def _under(program: Program, c: Cut, slot: int) -> tuple[int, bool]:
+    """(slot, False), or what a slot was before and True, if it is transposed outside the loop."""
     k = slot - len(program.inputs) - len(program.consts)
-    if k >= 0 and program.nodes[k].op.name == "transpose" and program.nodes[k].params["axes"] == (-1, -2):
-        return program.nodes[k].args[0], True
+    n = program.nodes[k] if k >= 0 and slot not in c.inside else None
+    if n is not None and n.op.name == "transpose" and n.params["axes"] == (-1, -2):
+        return n.args[0], True
     return slot, False
 
 
@@ -180,7 +183,7 @@ class Sums:
 
     def _product(self, n: Node) -> str:
         """sum_t A_t B_t as one product over (time, inner axis)."""
-        (a, flip_a), (b, flip_b) = (_under(self.program, x) for x in n.args)
+        (a, flip_a), (b, flip_b) = (_under(self.program, self.cut, x) for x in n.args)
         x, y, p, r = self._value(a), self._value(b), self.program.shape(a), self.program.shape(b)
         if len(p) != 2 or len(r) != 2:
             left, right = (v + ".swapaxes(-1, -2)" * f for v, f in ((x, flip_a), (y, flip_b)))
